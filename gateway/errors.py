@@ -1,0 +1,97 @@
+"""The gateway's errors; each API renders them in the body that its own contract asks for.
+
+GatewayError                        500 internal_error        never with the cause's text
+├─ InvalidRequest                   400 invalid_request       the field and what is wrong with it
+│   ├─ InvalidImage                 422 invalid_image         not decodable, wrong modality or view
+│   ├─ PayloadTooLarge              413 payload_too_large
+│   └─ UnsupportedMediaType         415 unsupported_media_type
+├─ Unauthenticated                  401 unauthenticated
+├─ NotFound                         404 not_found
+├─ OutputFailed                     500 output_failed         the results could not be written
+├─ InferenceFailed                  502 inference_failed      Triton answered, badly
+├─ ModelUnavailable                 503 model_unavailable
+└─ InferenceTimeout                 504 inference_timeout
+"""
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Something that the gateway can say in one sentence."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidRequest(GatewayError):
+    """The request is wrong; `field` names where."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidImage(InvalidRequest):
+    """The image cannot be assessed; the message is the imaging code's own sentence."""
+
+    status = 422
+    code = "invalid_image"
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The body exceeds what this route accepts."""
+
+    status = 413
+    code = "payload_too_large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is not of the media type that this route accepts."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Unauthenticated(GatewayError):
+    """No credentials, or none that hold."""
+
+    status = 401
+    code = "unauthenticated"
+
+
+class NotFound(GatewayError):
+    """No such object, or it is another account's."""
+
+    status = 404
+    code = "not_found"
+
+
+class OutputFailed(GatewayError):
+    """The results could not be written where the caller wanted them."""
+
+    code = "output_failed"
+
+
+class InferenceFailed(GatewayError):
+    """Triton answered with an error of its own."""
+
+    status = 502
+    code = "inference_failed"
+
+
+class ModelUnavailable(GatewayError):
+    """The model, or Triton, is not there at the moment."""
+
+    status = 503
+    code = "model_unavailable"
+
+
+class InferenceTimeout(GatewayError):
+    """The answer did not come before the deadline."""
+
+    status = 504
+    code = "inference_timeout"

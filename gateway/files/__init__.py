@@ -1,0 +1,1 @@
+"""Safe paths and atomic output sets."""

@@ -1,0 +1,1 @@
+"""Pure imaging rules: arrays in, values out; no files, no HTTP, no Triton."""

@@ -1,0 +1,1 @@
+"""What every API shares between the socket and its own code."""

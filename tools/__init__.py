@@ -1,0 +1,1 @@
+"""The `radgate` command and what it does."""
