@@ -1,0 +1,30 @@
+"""What the gateway counts, for Prometheus. Labels are few and fixed: never a path, a patient or a caller."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# A film takes a tenth of a second, a synthetic CT minutes.
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+
+REQUEST_SECONDS = Histogram(
+    "radgate_request_seconds",
+    "Time to answer a request",
+    ["api", "method", "route", "status"],
+    buckets=BUCKETS,
+)
+INFERENCE_SECONDS = Histogram(
+    "radgate_inference_seconds", "Time of one call to Triton", ["model", "outcome"], buckets=BUCKETS
+)
+ADMISSION_WAITING = Gauge(
+    "radgate_admission_waiting", "Requests that wait for their turn at a model", ["model"]
+)
+ADMISSION_IN_FLIGHT = Gauge("radgate_admission_in_flight", "Requests that a model is working on", ["model"])
+STAGE_SECONDS = Histogram(
+    "radgate_stage_seconds",
+    "Time of one stage of a request in the gateway",
+    ["api", "stage"],
+    buckets=BUCKETS,
+)
+PIPELINE_READY = Gauge(
+    "radgate_pipeline_ready", "Whether the last canary of a pipeline came back", ["pipeline"]
+)
+TRITON_RESTARTS = Counter("radgate_triton_restarts", "Restarts of the embedded Triton to heal a pipeline")

@@ -1,0 +1,97 @@
+"""Triton's side of the wire: what every `model.py` answers its requests with.
+
+The only module that imports `triton_python_backend_utils`, which exists inside Triton's stub alone.
+"""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gateway.imaging.errors import ImageError
+
+logger = logging.getLogger(__name__)
+
+Tensors = dict[str, np.ndarray]
+
+
+def respond(
+    requests: Sequence[Any], function: Callable[..., Tensors], *, with_parameters: bool = False
+) -> list[Any]:
+    """Answer each request with `function` of its tensors; one bad request never spoils the others.
+
+    Parameters
+    ----------
+    requests
+        What Triton hands to `execute`.
+    function
+        Called once a request with each input tensor by its name, without the batch axis (the models
+        that use this have `max_batch_size: 1`), and returns the outputs by name, again without it.
+    with_parameters
+        Hand over the request's own parameters too, as the keyword `parameters`.
+    """
+    return [_answer(request, function, with_parameters) for request in requests]
+
+
+def respond_batched(requests: Sequence[Any], function: Callable[[Tensors], Tensors]) -> list[Any]:
+    """Answer all requests with one call of `function` on their tensors joined along the batch axis."""
+    import triton_python_backend_utils as pb_utils
+
+    try:
+        inputs = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
+        rows = [len(next(iter(tensors.values()))) for tensors in inputs]
+        joined = {name: np.concatenate([tensors[name] for tensors in inputs]) for name in inputs[0]}
+        outputs = function(joined)
+    except Exception as error:
+        return [_refusal(pb_utils, error) for _ in requests]
+    ends = np.cumsum(rows)
+    return [
+        _response(pb_utils, {name: array[end - count : end] for name, array in outputs.items()})
+        for count, end in zip(rows, ends, strict=True)
+    ]
+
+
+def text(value: object) -> np.ndarray:
+    """Pack a JSON document into one TYPE_STRING element, shape (1,), dtype object."""
+    return np.array([json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()], np.object_)
+
+
+def octets(data: bytes) -> np.ndarray:
+    """View bytes as a TYPE_UINT8 tensor, shape (len(data),)."""
+    return np.frombuffer(data, np.uint8)
+
+
+def _answer(request: Any, function: Callable[..., Tensors], with_parameters: bool) -> Any:
+    import triton_python_backend_utils as pb_utils
+
+    try:
+        tensors: dict[str, Any] = {tensor.name(): tensor.as_numpy()[0] for tensor in request.inputs()}
+        if with_parameters:
+            tensors["parameters"] = json.loads(request.parameters() or "{}")
+        outputs = function(**tensors)
+        return _response(pb_utils, {name: array[np.newaxis] for name, array in outputs.items()})
+    except Exception as error:
+        return _refusal(pb_utils, error)
+
+
+def _response(pb_utils: Any, outputs: Tensors) -> Any:
+    tensors = [pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in outputs.items()]
+    return pb_utils.InferenceResponse(output_tensors=tensors)
+
+
+def _refusal(pb_utils: Any, error: Exception) -> Any:
+    """Name an image's fault to the caller; keep everything else to Triton's log.
+
+    An exception that escaped `execute` would put its traceback, paths and values into the answer.
+    """
+    if isinstance(error, ImageError):
+        fault = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+    else:
+        # The exception's own text may quote what it choked on, so the log gets its type and place only.
+        places = "".join(traceback.format_tb(error.__traceback__))
+        pb_utils.Logger.log_error(f"{type(error).__name__} in a model's own code:\n{places}")
+        fault = pb_utils.TritonError("the model failed", pb_utils.TritonError.INTERNAL)
+    return pb_utils.InferenceResponse(error=fault)

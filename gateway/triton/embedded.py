@@ -1,0 +1,313 @@
+"""The embedded Triton: the server out of the `nvidia-pytriton` wheel, started, watched and swept up after.
+
+The wheel's server is Triton 24.10. It is started as its own process rather than through PyTriton's
+`Triton` class, because that class cannot pass `--disable-auto-complete-config` (without it each Python
+model is imported twice), always opens the model-control API, and keeps every log line in memory.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import hashlib
+import importlib.util
+import logging
+import os
+import secrets
+import shutil
+import signal
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+RESTRICTED_PROTOCOLS = "shared-memory,model-repository,statistics,trace,logging"
+EXIT_TIMEOUT_SECONDS = 5
+PR_SET_PDEATHSIG = 1
+NO_GPU_COMPLAINTS = ("Unable to allocate pinned system memory", "CudaDriverHelper", "DCGM unable to start")
+"""What Triton reports as faults on every machine without a GPU."""
+
+
+class TritonNotInstalled(RuntimeError):
+    """The wheel with Triton, or something that it needs, is not on this machine; the message says what."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the wheel put Triton."""
+
+    server: Path
+    libraries: Path
+    python_backend: Path
+    stub: Path
+
+    @classmethod
+    def find(cls) -> "Installation":
+        """Locate the server of the installed wheel.
+
+        Raises
+        ------
+        TritonNotInstalled
+            The wheel is absent or has no stub for this Python.
+        """
+        spec = importlib.util.find_spec("pytriton")
+        if spec is None or spec.origin is None:
+            raise TritonNotInstalled(
+                "the embedded Triton needs the package nvidia-pytriton (Linux, Python 3.10 to 3.12); "
+                "install it or set RADGATE_TRITON_URL to an external Triton"
+            )
+        package = Path(spec.origin).parent
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        root = package / "tritonserver"
+        stub = root / "python_backend_stubs" / version / "triton_python_backend_stub"
+        if not stub.exists():
+            raise TritonNotInstalled(f"nvidia-pytriton has no Python-backend stub for Python {version}")
+        return cls(
+            root / "bin" / "tritonserver",
+            package.parent / "nvidia_pytriton.libs",
+            root / "backends" / "python",
+            stub,
+        )
+
+
+class EmbeddedTriton:
+    """One Triton process over one model repository, on loopback only.
+
+    Parameters
+    ----------
+    model_repository
+        Folder of models.
+    state_dir
+        A folder of this instance's own; a lock in it keeps a second instance from sweeping this one's
+        processes away.
+    grpc_port, metrics_port
+        Loopback ports.
+    model_config_name
+        Triton's `--model-config-name`: `gpu` picks each model's `configs/gpu.pbtxt` where there is one.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_repository: Path,
+        state_dir: Path,
+        grpc_port: int,
+        metrics_port: int,
+        model_config_name: str = "",
+    ) -> None:
+        self._model_repository = model_repository.resolve()
+        self._state_dir = state_dir.resolve()
+        self._ports = (grpc_port, metrics_port)
+        self._model_config_name = model_config_name
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = asyncio.Lock()
+        self._lock_file: int | None = None
+        digest = hashlib.sha256(str(self._state_dir).encode()).hexdigest()[:12]
+        self._shm_prefix = f"radgate_{digest}_"
+
+    @property
+    def url(self) -> str:
+        """Host and port of the gRPC endpoint."""
+        return f"127.0.0.1:{self._ports[0]}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None while no server runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    def is_whole(self) -> bool:
+        """Whether the server and all its stubs are alive; a stub that died stays behind as a zombie."""
+        return self.pid is not None and not any(map(_is_zombie, _children_of(self.pid)))
+
+    async def start(self) -> None:
+        """Start the server and return at once; readiness is the canary's to tell.
+
+        Raises
+        ------
+        TritonNotInstalled
+            See `Installation.find`.
+        """
+        async with self._lock:
+            self._hold_state_dir()
+            await self._launch()
+
+    async def restart(self) -> None:
+        """Replace the process: Triton 24.10 never revives a Python stub that died."""
+        async with self._lock:
+            await self._terminate()
+            await self._launch()
+
+    async def stop(self) -> None:
+        """Let running requests end, then stop the server and remove what it left behind."""
+        async with self._lock:
+            await self._terminate()
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
+
+    async def _launch(self) -> None:
+        installation = Installation.find()
+        self._sweep()
+        self._process = await asyncio.create_subprocess_exec(
+            str(installation.server),
+            *self._arguments(self._lay_backend_folder(installation)),
+            env=_environment(installation),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=2**20,
+            # Ctrl-C reaches the gateway, which stops Triton in its own order.
+            start_new_session=True,
+            preexec_fn=_before_exec,
+        )
+        logger.info("triton started, pid %s, gRPC on %s", self._process.pid, self.url)
+        task = asyncio.create_task(_forward_log(self._process))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _terminate(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), EXIT_TIMEOUT_SECONDS + 3)
+            except asyncio.TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        self._sweep()
+
+    def _arguments(self, backends: Path) -> list[str]:
+        grpc_port, metrics_port = self._ports
+        arguments = [
+            f"--model-repository={self._model_repository}",
+            f"--backend-directory={backends}",
+            "--model-control-mode=none",
+            "--disable-auto-complete-config",
+            "--strict-readiness=true",
+            f"--exit-timeout-secs={EXIT_TIMEOUT_SECONDS}",
+            "--log-format=ISO8601",
+            "--allow-http=false",
+            "--grpc-address=127.0.0.1",
+            f"--grpc-port={grpc_port}",
+            "--metrics-address=127.0.0.1",
+            f"--metrics-port={metrics_port}",
+            # Nobody is given this key: the protocols are shut, not shared.
+            f"--grpc-restricted-protocol={RESTRICTED_PROTOCOLS}:radgate-key={secrets.token_urlsafe(32)}",
+            f"--backend-config=python,shm-region-prefix-name={self._shm_prefix}",
+            "--backend-config=python,shm-default-byte-size=16777216",
+            "--backend-config=python,shm-growth-byte-size=16777216",
+            "--backend-config=python,stub-timeout-seconds=60",
+        ]
+        if self._model_config_name:
+            arguments.append(f"--model-config-name={self._model_config_name}")
+        return arguments
+
+    def _lay_backend_folder(self, installation: Installation) -> Path:
+        """Put the stub of this Python beside the backend library, where Triton looks for it."""
+        folder = self._state_dir / "backends" / "python"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in ("libtriton_python.so", "triton_python_backend_utils.py"):
+            (folder / name).symlink_to(installation.python_backend / name)
+        (folder / installation.stub.name).symlink_to(installation.stub)
+        return folder.parent
+
+    def _hold_state_dir(self) -> None:
+        import fcntl
+
+        self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock_file = os.open(self._state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock_file)
+            raise RuntimeError(
+                f"another RadGate runs on {self._state_dir.parent}; give this one its own RADGATE_DATA_DIR"
+            ) from error
+        self._lock_file = lock_file
+
+    def _sweep(self) -> None:
+        """Remove stubs and shared-memory regions that a killed server of this instance left behind."""
+        for pid in _stubs_of(self._shm_prefix):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
+            region.unlink(missing_ok=True)
+
+
+def _children_of(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:  # ended meanwhile
+        return []
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        # The state follows the command name, which is in parentheses and may hold any character.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
+def _stubs_of(shm_prefix: str) -> Iterator[int]:
+    """Yield the stub processes that were given a shared-memory region of this prefix."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except OSError:  # ended meanwhile
+            continue
+        if b"triton_python_backend_stub" in command and shm_prefix.encode() in command:
+            yield int(folder.name)
+
+
+def _environment(installation: Installation) -> dict[str, str]:
+    """Build Triton's whole environment: nothing of the gateway's secrets is in it.
+
+    The stub finds its Python through `python3` on PATH, and needs libpython beside the server's libraries.
+    """
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}
+    cuda = {name: value for name, value in os.environ.items() if name.startswith(("CUDA_", "NVIDIA_"))}
+    libraries = [str(installation.libraries), sysconfig.get_config_var("LIBDIR") or ""]
+    libraries.append(os.environ.get("LD_LIBRARY_PATH", ""))
+    return {
+        **kept,
+        **cuda,
+        "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
+        # NumPy's BLAS would otherwise start a thread for each core in each stub.
+        "OPENBLAS_NUM_THREADS": "1",
+        # glibc keeps an arena for each of the hundreds of threads that Triton starts.
+        "MALLOC_ARENA_MAX": "4",
+    }
+
+
+def _before_exec() -> None:
+    """Have the kernel end Triton when the gateway is gone, and keep films in shared memory to ourselves."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.umask(0o077)
+
+
+async def _forward_log(process: asyncio.subprocess.Process) -> None:
+    """Pass Triton's own log lines on: errors and warnings as such, the rest for debugging."""
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        text = line.decode(errors="replace").rstrip()
+        logger.log(_level_of(text), "triton: %s", text)
+    logger.info("triton ended, exit code %s", await process.wait())
+
+
+def _level_of(line: str) -> int:
+    """Read the level of a line such as `2026-01-31T10:00:00Z E 4711 server.cc:12] "message"`."""
+    if any(complaint in line for complaint in NO_GPU_COMPLAINTS):
+        return logging.DEBUG
+    _, _, rest = line.partition(" ")
+    return {"E ": logging.ERROR, "W ": logging.WARNING}.get(rest[:2], logging.DEBUG)

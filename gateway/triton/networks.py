@@ -1,0 +1,48 @@
+"""The one seam for neural networks inside Python models: ONNX Runtime, on a GPU where it finds one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class Network:
+    """One ONNX graph, loaded once and run on batches.
+
+    Parameters
+    ----------
+    path
+        The `.onnx` file.
+    threads
+        Threads of one run on the CPU; 0 lets ONNX Runtime take every core.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Waiting threads must not burn the cores that decoding and PNG encoding need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=_providers(onnxruntime.get_available_providers())
+        )
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def providers(self) -> list[str]:
+        """Execution providers in use, first choice first."""
+        return list(self._session.get_providers())
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the graph; arrays by tensor name both ways, batch axis first."""
+        values: list[Any] = self._session.run(self._outputs, dict(inputs))
+        return dict(zip(self._outputs, values, strict=True))
+
+
+def _providers(available: list[str]) -> list[str]:
+    preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    return [provider for provider in preferred if provider in available]
