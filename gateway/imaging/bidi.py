@@ -36,8 +36,9 @@ def reordered(line: str, base: int) -> str:
 def _reversed_at(level: int, characters: list[str], levels: list[int]) -> tuple[list[str], list[int]]:
     """L2: turn round every run at this level or above."""
     pairs = []
-    for is_deep, run in groupby(zip(characters, levels, strict=True), key=lambda pair: pair[1] >= level):
-        pairs.extend(reversed(list(run)) if is_deep else run)
+    for is_deep, group in groupby(zip(characters, levels, strict=True), key=lambda pair: pair[1] >= level):
+        run = list(group)
+        pairs += run[::-1] if is_deep else run
     return [c for c, _ in pairs], [at for _, at in pairs]
 
 

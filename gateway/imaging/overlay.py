@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gateway.imaging.chest_xray import FINDINGS, Finding
+from gateway.imaging.chest_xray import FINDINGS, Finding, calibrate, sigmoid
+from gateway.imaging.text import hundredths
 
 MAX_ALPHA = 0.5
 """Opacity of the tint at an activation of 1: the film stays visible under the hottest place."""
@@ -27,13 +29,13 @@ _NOTHING_FOUND = "No finding above threshold"
 
 
 def heatmap_overlay(
-    source: np.ndarray,
-    activation_maps: np.ndarray,
+    source: NDArray[np.uint8],
+    activation_maps: NDArray[np.float32],
     findings: Sequence[Finding],
     *,
     thresholds: Sequence[float] | None = None,
     legend: bool = True,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Tint a film where its present findings are.
 
     The scale is absolute: an activation is the sigmoid of the map, so the same colour means the same on
@@ -60,7 +62,7 @@ def heatmap_overlay(
     uint8, (rows, columns, 3), BGR.
     """
     shown = _in_order_of_weight(findings)
-    film = cv2.cvtColor(source, cv2.COLOR_GRAY2BGR)
+    film = np.asarray(cv2.cvtColor(source, cv2.COLOR_GRAY2BGR), np.uint8)
     combined = np.zeros((1, 1), np.float32)
     if shown:
         activations = _activations(activation_maps, shown, thresholds)
@@ -79,26 +81,19 @@ def _in_order_of_weight(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _activations(
-    maps: np.ndarray, shown: Sequence[Finding], thresholds: Sequence[float] | None
-) -> np.ndarray:
+    maps: NDArray[np.float32], shown: Sequence[Finding], thresholds: Sequence[float] | None
+) -> NDArray[np.float32]:
     """Turn the shown findings' logits into activations from 0 to 1, float32, (shown, h, w)."""
     rows = [FINDINGS.index(finding.name) for finding in shown]
-    logits = np.nan_to_num(maps[rows].astype(np.float32), posinf=30, neginf=-30).clip(-30, 30)
-    probabilities: np.ndarray = 1 / (1 + np.exp(-logits))
+    logits = np.nan_to_num(maps[rows].astype(np.float32), nan=-30, posinf=30, neginf=-30).clip(-30, 30)
+    probabilities = sigmoid(logits)
     if thresholds is None:
         return probabilities
     points = np.array([thresholds[row] for row in rows], np.float32)[:, None, None]
-    return _calibrated(probabilities, points)
+    return calibrate(probabilities, points)
 
 
-def _calibrated(probability: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    """Move the operating point to 0.5, piecewise linearly (torchxrayvision's `op_norm`)."""
-    below = probability / (2 * threshold)
-    above = 1 - (1 - probability) / (2 * (1 - threshold))
-    return np.where(probability < threshold, below, above)
-
-
-def _over_film(activation: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _over_film(activation: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Interpolate an activation at working size, cut to the film inside its padded square.
 
     Cubic, pixel centres on pixel centres; float32 in 0 to 1.
@@ -119,17 +114,17 @@ def _over_film(activation: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return smooth.clip(0, 1)
 
 
-def _tinted(source: np.ndarray, activation: np.ndarray) -> np.ndarray:
+def _tinted(source: NDArray[np.uint8], activation: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Blend film and colour in 8-bit integers; the tables hold each level's share of both."""
     level = np.rint(activation * 255).astype(np.uint8)
     size = (source.shape[1], source.shape[0])
     tint = cv2.resize(_TINT[level], size, interpolation=cv2.INTER_LINEAR)
     film_share = cv2.resize(_FILM_SHARE[level], size, interpolation=cv2.INTER_LINEAR)
     film = cv2.multiply(source, film_share, scale=1 / 255)
-    return cv2.add(cv2.cvtColor(film, cv2.COLOR_GRAY2BGR), tint)
+    return np.asarray(cv2.add(cv2.cvtColor(film, cv2.COLOR_GRAY2BGR), tint), np.uint8)
 
 
-def _draw_contour(film: np.ndarray, activation: np.ndarray) -> None:
+def _draw_contour(film: NDArray[np.uint8], activation: NDArray[np.float32]) -> None:
     """Draw where the top finding reaches its operating point."""
     rows, columns = film.shape[:2]
     scale = np.array([columns / activation.shape[1], rows / activation.shape[0]])
@@ -142,25 +137,26 @@ def _draw_contour(film: np.ndarray, activation: np.ndarray) -> None:
         cv2.polylines(film, [fixed], True, (255, 255, 255), thickness, cv2.LINE_AA, 4)
 
 
-def _smoothed(outline: np.ndarray) -> np.ndarray:
+def _smoothed(outline: NDArray[np.float64]) -> NDArray[np.float64]:
     """Average a closed outline's neighbours, so that working pixels leave no steps."""
     reach = min(3, len(outline) // 8)
-    return np.mean([np.roll(outline, shift, axis=0) for shift in range(-reach, reach + 1)], axis=0)
+    rolled = [np.roll(outline, shift, axis=0) for shift in range(-reach, reach + 1)]
+    return np.asarray(np.mean(rolled, axis=0))
 
 
 class _Panel(NamedTuple):
     """A legend before it is laid on a film."""
 
-    ink: np.ndarray
+    ink: NDArray[np.uint8]
     """uint8, (height, width), coverage of the white text."""
     bar: tuple[int, int, int, int]
     """Row, column, height, width of the colour bar; of no size where nothing is shown."""
 
 
-def _draw_legend(film: np.ndarray, activation: np.ndarray, shown: Sequence[Finding]) -> None:
+def _draw_legend(film: NDArray[np.uint8], activation: NDArray[np.float32], shown: Sequence[Finding]) -> None:
     rows, columns = film.shape[:2]
     for font_px in (max(_MIN_FONT_PX, round(min(rows, columns) / 46)), _MIN_FONT_PX):
-        panel = _panel(tuple((f.name, f"{f.confidence:.2f}") for f in shown), font_px)
+        panel = _panel(tuple((f.name, hundredths(f.confidence)) for f in shown), font_px)
         margin = font_px
         height, width = panel.ink.shape
         if height + 2 * margin <= rows and width + 2 * margin <= columns:
@@ -170,7 +166,7 @@ def _draw_legend(film: np.ndarray, activation: np.ndarray, shown: Sequence[Findi
 
 
 def _quietest_corner(
-    activation: np.ndarray, film_shape: tuple[int, ...], panel_shape: tuple[int, ...], margin: int
+    activation: NDArray[np.float32], film_shape: tuple[int, ...], panel_shape: tuple[int, ...], margin: int
 ) -> tuple[int, int]:
     """Give the corner in which the panel hides the least activation; lower left where all are alike."""
     rows, columns = film_shape[:2]
@@ -187,7 +183,7 @@ def _quietest_corner(
     return min(corners, key=hidden)
 
 
-def _lay_panel(target: np.ndarray, panel: _Panel) -> None:
+def _lay_panel(target: NDArray[np.uint8], panel: _Panel) -> None:
     darkened = cv2.convertScaleAbs(target, alpha=1 - _PANEL_OPACITY, beta=0)
     ink = cv2.cvtColor(panel.ink, cv2.COLOR_GRAY2BGR)
     target[:] = cv2.add(cv2.multiply(darkened, 255 - ink, scale=1 / 255), ink)

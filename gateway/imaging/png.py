@@ -27,13 +27,14 @@ import zlib
 import cv2
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP = 2  # PNG (W3C, third edition) 9.2: each byte minus the byte above it, modulo 256
 _GREY, _RGB = 0, 2  # PNG 11.2.1, colour types
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """Encode 8-bit pixels as a PNG, quickly.
 
     Parameters
@@ -58,11 +59,12 @@ def encode_png(pixels: np.ndarray) -> bytes:
     rows, columns = pixels.shape[:2]
     colour_type = _GREY if pixels.ndim == 2 else _RGB
     header = struct.pack(">IIBBBBB", columns, rows, 8, colour_type, 0, 0, 0)
-    stream = imagecodecs.deflate_encode(_filtered(pixels), level=1)
+    filtered = _filtered(pixels)
+    stream = bytes(imagecodecs.deflate_encode(filtered, level=1))  # type: ignore[arg-type]  # any buffer
     return b"".join((_SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", stream), *_chunk(b"IEND", b"")))
 
 
-def encode_jpeg(pixels: np.ndarray, *, max_side_px: int, quality: int) -> bytes:
+def encode_jpeg(pixels: NDArray[np.uint8], *, max_side_px: int, quality: int) -> bytes:
     """Encode 8-bit pixels as a JPEG that fits into a square.
 
     Parameters
@@ -91,18 +93,18 @@ def encode_jpeg(pixels: np.ndarray, *, max_side_px: int, quality: int) -> bytes:
     scale = min(1.0, max_side_px / max(rows, columns))
     if scale < 1.0:
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
     _, stream = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return stream.tobytes()
 
 
-def _refuse_other_pixels(pixels: np.ndarray) -> None:
+def _refuse_other_pixels(pixels: NDArray[np.uint8]) -> None:
     is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if pixels.dtype != np.uint8 or not is_image or pixels.size == 0:
         raise ValueError(f"expected uint8 (rows, columns[, 3]), got {pixels.dtype} {pixels.shape}")
 
 
-def _filtered(pixels: np.ndarray) -> np.ndarray:
+def _filtered(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Give each line its filter byte and subtract the line above."""
     rows = pixels.shape[0]
     samples = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

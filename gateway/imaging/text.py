@@ -5,6 +5,7 @@ Arabic letters take their joined forms, and right-to-left passages are turned ro
 Python's Unicode database: no table to keep up to date, no copyleft dependency (python-bidi is LGPL).
 """
 
+import math
 import unicodedata
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -19,20 +20,18 @@ _BIDI_CONTROLS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u20
 def cleaned(text: str) -> str:
     """Make hidden characters visible and compose the others (NFC).
 
-    Control characters appear as control pictures (U+2400…), unpaired surrogates as the replacement
-    character, and so do the controls of writing direction, which could make an identifier read
-    differently from what it is (Unicode Technical Report 36, 2.5).
+    Control characters and unpaired surrogates appear as the replacement character, and so do the
+    controls of writing direction, which could make an identifier read differently from what it is
+    (Unicode Technical Report 36, 2.5).
     """
+    if text.isascii() and text.isprintable():
+        return text
     return unicodedata.normalize("NFC", "".join(map(_visible, text)))
 
 
 def _visible(character: str) -> str:
     if character == "\t":
         return " "
-    if character < " ":
-        return chr(0x2400 + ord(character))
-    if character == "\x7f":
-        return "\N{SYMBOL FOR DELETE}"
     hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
     return REPLACEMENT if hidden or character in _BIDI_CONTROLS else character
 
@@ -48,6 +47,11 @@ def has_right_to_left(text: str) -> bool:
     return not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text)
 
 
+def hundredths(confidence: float) -> str:
+    """Print a confidence with two decimals, cut off: 0.4996 is absent and must not read 0.50."""
+    return f"{math.floor(confidence * 100 + 1e-6) / 100:.2f}"
+
+
 # --- Arabic joining ------------------------------------------------------------------------------
 
 
@@ -56,7 +60,7 @@ def _joined_forms() -> dict[str, dict[str, str]]:
     forms: dict[str, dict[str, str]] = {_ISOLATED: {}, _FINAL: {}, _INITIAL: {}, _MEDIAL: {}}
     for code in (*range(0xFB50, 0xFC00), *range(0xFE80, 0xFEFD)):
         position, *letters = unicodedata.decomposition(chr(code)).split() or [""]
-        if position in forms and (len(letters) == 1 or letters[0] == _LAM and letters[1] in _ALEFS):
+        if position in forms and (len(letters) == 1 or (letters[0] == _LAM and letters[1] in _ALEFS)):
             forms[position].setdefault("".join(chr(int(letter, 16)) for letter in letters), chr(code))
     return forms
 

@@ -84,7 +84,8 @@ def wrapped(text: str, size: float, width: float, *, bold: bool = False, max_lin
         lines[-1] += pieces[0]
         lines += pieces[1:]
     if len(lines) > max_lines:
-        lines = [*lines[: max_lines - 1], _shortened(lines[max_lines - 1], size, width, bold)]
+        rest = "".join(lines[max_lines - 1 :])
+        lines = [*lines[: max_lines - 1], _shortened(rest[:2000], size, width, bold)]
     base = base_level(text)
     return [Line(line.rstrip() if len(lines) > 1 else line, base) for line in lines]
 

@@ -1,0 +1,67 @@
+"""What a chest film's report says: plain values, and the cautions that follow from them."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.imaging.chest_xray import FINDINGS, Finding
+
+_CAUTION_YOUNG = (
+    "Patient younger than 15 years: WHO recommends computer-aided detection of tuberculosis on chest "
+    "radiographs from the age of 15 (2021)."
+)
+_CAUTION_LATERAL = "Lateral view: the model is made for frontal films; this result is not valid for it."
+_CAUTION_NO_TB = (
+    "Tuberculosis was not assessed by this model version: the overall result says nothing about it."
+)
+_CAUTION_LOSSY = "The image was compressed with loss: fine detail may be missing."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContent:
+    """What a report says. Strings come as they are in the DICOM file; empty means not given."""
+
+    report_id: str
+    generated_at: datetime
+    """Aware; printed in UTC."""
+    product_version: str
+    result: str
+    """The overall result, as in the prediction JSON."""
+    findings: tuple[Finding, ...]
+    source_jpeg: bytes
+    heatmap_jpeg: bytes
+    site: str = ""
+    patient_id: str = ""
+    patient_name: str = ""
+    patient_age: str = ""
+    """DICOM age string, such as 045Y."""
+    patient_sex: str = ""
+    study_date: str = ""
+    """DICOM date, such as 20240131."""
+    modality: str = ""
+    view_position: str = ""
+    accession_number: str = ""
+    sop_instance_uid: str = ""
+    lossy_image_compression: bool = False
+    model_name: str = ""
+    model_version: str = ""
+    model_hash: str = ""
+    operating_points: tuple[float, ...] = ()
+    """The model's raw probability that became a confidence of 0.5, one for each of `findings`."""
+    image_notes: tuple[str, ...] = ()
+    processing_ms: float | None = None
+
+
+def cautions(content: ReportContent) -> list[str]:
+    """Give the reasons to trust this result less."""
+    age = re.fullmatch(r"\s*(\d{1,3})([DWMY]?)\s*", content.patient_age)
+    years_per_unit = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12}
+    is_young = age is not None and int(age[1]) * years_per_unit.get(age[2], 1) < 15
+    is_lateral = content.view_position.strip().upper() in ("LL", "RL", "LLD", "RLD", "LAT", "LATERAL")
+    unassessed = {finding.name for finding in content.findings if not finding.assessed}
+    return (
+        [_CAUTION_NO_TB] * (FINDINGS[0] in unassessed)
+        + [_CAUTION_YOUNG] * is_young
+        + [_CAUTION_LATERAL] * is_lateral
+        + [_CAUTION_LOSSY] * content.lossy_image_compression
+    )
