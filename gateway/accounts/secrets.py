@@ -31,14 +31,17 @@ def secret_from(value: str | None, file: Path) -> str:
 
 
 def _read(file: Path) -> str:
+    # O_NONBLOCK: a FIFO must not hold up the start. A folder is what Docker mounts for a missing file.
     fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(fd, "rb") as opened:
+    try:
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
             raise SecretRefused(f"The secret file {file} is not a regular file")
         if mode & (stat.S_IRWXO | stat.S_IWGRP):
             raise SecretRefused(f"The secret file {file} is open to others: run chmod 600 {file}")
-        data = opened.read(1 << 16)
+        data = os.read(fd, 1 << 16)
+    finally:
+        os.close(fd)
     try:
         return _long_enough(data.decode().strip(), f"The secret file {file}")
     except UnicodeDecodeError:

@@ -34,8 +34,9 @@ class OutputFolder:
     def reopen(self) -> None:
         """Make and open the folder again, after another request took back what looked unused."""
         again = open_below(self._root, self._parts, path=self.path, create=True)
-        os.close(self.fd)
-        self.fd = again.fd
+        # The number stays the same, for another thread may be about to use it.
+        os.dup2(again.fd, self.fd, inheritable=False)
+        os.close(again.fd)
         self._created += again._created
 
     def sync(self) -> None:

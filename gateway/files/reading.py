@@ -71,8 +71,9 @@ def _require_plain(status: os.stat_result) -> None:
         raise PathRefused("The path is a symbolic link")
     if not stat.S_ISREG(status.st_mode):
         raise PathRefused("The path is not a regular file")
-    # A hard link inside a root can name a file outside it, and no walk can tell.
-    if status.st_nlink != 1:
+    # A hard link inside a root can name a file outside it, and no walk can tell. (None at all is a
+    # file deleted since, or a FUSE filesystem that does not count.)
+    if status.st_nlink > 1:
         raise PathRefused("The file has a second name (hard link)")
 
 

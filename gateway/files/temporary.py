@@ -26,14 +26,25 @@ def make(folder_fd: int) -> tuple[str, int]:
     for _ in range(_ATTEMPTS):
         name = PREFIX + secrets.token_hex(8)
         os.mkdir(name, dir_fd=folder_fd)
+        fd = _claim(folder_fd, name)
+        if fd is not None:
+            return name, fd
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+
+def _claim(folder_fd: int, name: str) -> int | None:
+    """Open and lock a new hidden folder; None when a sweep was faster."""
+    with contextlib.ExitStack() as undo:
+        undo.callback(remove, folder_fd, name)
         try:
             fd = os.open(name, _FOLDER, dir_fd=folder_fd)
         except FileNotFoundError:
-            continue  # swept before we could lock it
-        if try_flock(fd) is not False and os.fstat(fd).st_nlink > 0:
-            return name, fd
-        os.close(fd)
-    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+            return None
+        undo.callback(os.close, fd)
+        if try_flock(fd) is False or os.fstat(fd).st_nlink == 0:
+            return None
+        undo.pop_all()
+        return fd
 
 
 def remove(folder_fd: int, name: str) -> bool:

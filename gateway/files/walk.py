@@ -87,9 +87,9 @@ def fault(error: OSError, dir_fd: int | None = None, name: str = "") -> Exceptio
         return PathMissing("There is nothing at this path")
     if error.errno == errno.ENOTDIR:
         # Linux reports O_NOFOLLOW|O_DIRECTORY on a symbolic link as ENOTDIR, BSD as ELOOP.
-        if dir_fd is not None and is_link(dir_fd, name):
-            return PathRefused("The path leads through a symbolic link")
-        return PathMissing("There is a file where the path needs a folder")
+        if dir_fd is None or _is_file(dir_fd, name):
+            return PathMissing("There is a file where the path needs a folder")
+        return PathRefused("The path leads through a symbolic link")
     if error.errno == errno.ELOOP:
         return PathRefused("The path leads through a symbolic link")
     if error.errno in _UNREADABLE:
@@ -99,12 +99,13 @@ def fault(error: OSError, dir_fd: int | None = None, name: str = "") -> Exceptio
     return nameless(error)
 
 
-def is_link(dir_fd: int, name: str) -> bool:
-    """Tell whether an entry is a symbolic link; False when it is gone."""
+def _is_file(dir_fd: int, name: str) -> bool:
     try:
-        return stat.S_ISLNK(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode)
+        mode = os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode
     except OSError:
-        return False
+        return True  # gone: nothing that could have led anywhere
+    # A folder by now was a link a moment ago, in the hands of someone who swaps the two.
+    return not stat.S_ISLNK(mode) and not stat.S_ISDIR(mode)
 
 
 def nameless(error: OSError) -> OSError:
