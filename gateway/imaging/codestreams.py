@@ -1,0 +1,159 @@
+"""Compressed frames: cut out of encapsulated pixel data, and sized by their own headers, undecoded."""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gateway.imaging.errors import ImageError, WrongGeometry
+
+_ITEM = b"\xfe\xff\x00\xe0"
+_SOF = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # ISO 10918-1 table B.1; F7: ISO 14495-1
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+
+
+class Codestream(NamedTuple):
+    """What a compressed frame says of itself; 0 where it does not say."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits: int
+    signed: bool = False
+
+
+def first_frame(pixel_data: bytes, number_of_frames: int) -> bytes:
+    """Join the fragments of the first frame (PS3.5 A.4).
+
+    Several frames are told apart by the basic offset table, else by one fragment each, else by the
+    JPEG end-of-image marker.
+    """
+    items = _items(pixel_data)
+    table = next(items, b"")
+    if number_of_frames == 1:
+        return _joined(items)
+    offsets = struct.unpack_from(f"<{len(table) // 4}L", table)
+    if len(offsets) > 1:
+        end, taken = offsets[1] - offsets[0], []
+        for item in items:
+            end -= 8 + len(item)
+            taken.append(item)
+            if end <= 0:
+                break
+        return _joined(iter(taken))
+    return _first_of_unlisted(items, number_of_frames)
+
+
+def _first_of_unlisted(items: Iterator[memoryview | bytes], number_of_frames: int) -> bytes:
+    fragments = list(items)
+    if len(fragments) <= number_of_frames:
+        return _joined(iter(fragments[:1]))
+    for count, fragment in enumerate(fragments, 1):
+        if b"\xff\xd9" in bytes(fragment[-10:]):
+            return _joined(iter(fragments[:count]))
+    return _joined(iter(fragments))
+
+
+def _joined(items: Iterator[memoryview | bytes]) -> bytes:
+    frame = b"".join(items)
+    if not frame:
+        raise WrongGeometry("the encapsulated pixel data holds no frame")
+    return frame
+
+
+def _items(pixel_data: bytes) -> Iterator[memoryview | bytes]:
+    """Give each item's bytes; a last item that is cut short is given as far as it goes."""
+    view, at = memoryview(pixel_data), 0
+    while at + 8 <= len(view) and view[at : at + 4] == _ITEM:
+        (length,) = struct.unpack_from("<L", view, at + 4)
+        yield view[at + 8 : at + 8 + length]
+        at += 8 + length
+
+
+def jpeg(frame: bytes) -> Codestream:
+    """Read the frame header of JPEG (ISO 10918-1 B.2.2) or JPEG-LS (ISO 14495-1 C.2.2)."""
+    at = frame.find(b"\xff\xd8", 0, 64) + 2
+    if at < 2:
+        raise ImageError("the pixel data is not the JPEG that its transfer syntax announces")
+    try:
+        while True:
+            if frame[at] != 0xFF:
+                raise ImageError("the JPEG header in the pixel data is damaged")
+            marker = frame[at + 1]
+            if marker in _SOF:
+                bits, rows, columns, samples = struct.unpack_from(">BHHB", frame, at + 4)
+                return Codestream(rows, columns, samples, bits)
+            if marker == 0xFF:
+                at += 1
+            elif marker in _STANDALONE:
+                at += 2
+            else:
+                at += 2 + struct.unpack_from(">H", frame, at + 2)[0]
+    except (IndexError, struct.error) as error:
+        raise ImageError("the JPEG header in the pixel data is cut off") from error
+
+
+def jpeg_colorspace(frame: bytes, photometric_interpretation: str) -> str:
+    """Tell how a three-component JPEG is coded: "RGB" or "YCBCR".
+
+    Adobe's APP14 (ISO 10918-6 6.5.3), JFIF and component identifiers outrank the DICOM header.
+    """
+    head = frame[: max(0, frame.find(b"\xff\xda"))]
+    adobe = head.find(b"Adobe\0")
+    if adobe >= 0 and adobe + 12 <= len(head):
+        return "YCBCR" if head[adobe + 11] else "RGB"
+    if b"JFIF\0" in head:
+        return "YCBCR"
+    at = max(head.find(b"\xff" + bytes([marker])) for marker in (0xC0, 0xC1, 0xC2))
+    if at >= 0 and head[at + 10 : at + 17 : 3].upper() == b"RGB":
+        return "RGB"
+    return "RGB" if photometric_interpretation == "RGB" else "YCBCR"
+
+
+def jpeg2000(frame: bytes) -> Codestream:
+    """Read SIZ (ISO 15444-1 A.5.1); a JP2 box around the codestream is skipped."""
+    at = frame.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if at < 0:
+        raise ImageError("the pixel data is not the JPEG 2000 that its transfer syntax announces")
+    try:
+        x1, y1, x0, y0 = struct.unpack_from(">4L", frame, at + 8)
+        samples, depth = struct.unpack_from(">HB", frame, at + 40)
+    except struct.error as error:
+        raise ImageError("the JPEG 2000 header in the pixel data is cut off") from error
+    return Codestream(y1 - y0, x1 - x0, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
+
+
+def jpeg_xl(frame: bytes) -> Codestream:
+    """Read SizeHeader (ISO 18181-1 D.2), bare or inside a jxlc or jxlp box."""
+    at = 2
+    if frame[:2] != b"\xff\x0a":
+        at = frame.find(b"\xff\x0a", 0, 4096) + 2
+        if at < 2:
+            raise ImageError("the pixel data is not the JPEG XL that its transfer syntax announces")
+    stream, taken = int.from_bytes(frame[at : at + 16], "little"), 0
+
+    def bits(count: int) -> int:
+        nonlocal taken
+        taken += count
+        return stream >> taken - count & (1 << count) - 1
+
+    def size(small: int) -> int:
+        return 8 * (bits(5) + 1) if small else bits((9, 13, 18, 30)[bits(2)]) + 1
+
+    small = bits(1)
+    rows = size(small)
+    ratio = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[bits(3)]
+    return Codestream(rows, rows * ratio[0] // ratio[1] if ratio[0] else size(small), 0, 0)
+
+
+def rle(frame: bytes, rows: int, columns: int, samples: int, bits_allocated: int) -> Codestream:
+    """Check the RLE header's segments (PS3.5 G.5) against the header; RLE states no size itself."""
+    if len(frame) < 64:
+        raise ImageError("the RLE header in the pixel data is cut off")
+    count, *offsets = struct.unpack_from("<16L", frame)
+    expected = samples * ((bits_allocated + 7) // 8)
+    if count != expected:
+        raise WrongGeometry(f"the RLE pixel data has {count} segments; the header asks for {expected}")
+    used = offsets[:count]
+    if used[0] < 64 or any(a >= b for a, b in zip(used, [*used[1:], len(frame)], strict=True)):
+        raise ImageError("the RLE header in the pixel data is damaged")
+    return Codestream(rows, columns, samples, 0)
