@@ -20,8 +20,10 @@ _WORK_SIDE_PX = 512  # the maps are 7 to 32 cells wide: finer than this the eye 
 _MIN_SIDE_PX = 200  # below, no legible legend fits
 _MIN_FONT_PX = 11
 _PANEL_OPACITY = 0.72
-_COLOURS = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)[:, 0]  # (256, 3) BGR
+_SHADES = np.linspace(16, 236, 256).astype(np.uint8)  # turbo without its ends, nearly black both
+_COLOURS = cv2.applyColorMap(_SHADES, cv2.COLORMAP_TURBO)[:, 0]  # (256, 3) BGR
 _LEVELS = np.arange(256) / 255
+_LEVELS[:6] = 0  # under 2 % nothing is drawn: cubic interpolation overshoots by 1 %
 _TINT = np.rint(_COLOURS * _LEVELS[:, None] * MAX_ALPHA).astype(np.uint8)  # the colour times its alpha
 _FILM_SHARE = np.rint(255 * (1 - MAX_ALPHA * _LEVELS)).astype(np.uint8)  # 1 - alpha, of 255
 _WATERMARK = "AI generated – not for diagnosis"
@@ -168,7 +170,7 @@ def _draw_legend(film: NDArray[np.uint8], activation: NDArray[np.float32], shown
 def _quietest_corner(
     activation: NDArray[np.float32], film_shape: tuple[int, ...], panel_shape: tuple[int, ...], margin: int
 ) -> tuple[int, int]:
-    """Give the corner in which the panel hides the least activation; lower left where all are alike."""
+    """Give the corner in which the panel hides no or the least heat; preferably the lower left."""
     rows, columns = film_shape[:2]
     height, width = panel_shape
     bottom, right = rows - margin - height, columns - margin - width
@@ -178,7 +180,7 @@ def _quietest_corner(
         to_y, to_x = activation.shape[0] / rows, activation.shape[1] / columns
         y, x = int(corner[0] * to_y), int(corner[1] * to_x)
         part = activation[y : y + int(height * to_y) + 1, x : x + int(width * to_x) + 1]
-        return round(float(part.mean()), 2) if part.size else 0.0
+        return round(2 * float(part.max(initial=0))) / 2  # 0 where nothing above a quarter is hidden
 
     return min(corners, key=hidden)
 

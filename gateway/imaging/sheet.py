@@ -119,6 +119,6 @@ class Sheet:
             self.text(MARGIN, y, line, 6.5, colour=MUTED)
             y -= 8.2
         self.text_to(MARGIN + INNER, 24, f"Page {self._page} · {state}", 6.5, colour=MUTED)
-        label_text = f"Patient {self._content.patient_id or '–'} · Report {self._content.report_id}"
+        label_text = f"Report {self._content.report_id} · Patient ID {self._content.patient_id or '–'}"
         label = wrapped(label_text, 6.5, INNER * 0.8, max_lines=1)[0]
         self.text(MARGIN, 24, label, 6.5, colour=MUTED)

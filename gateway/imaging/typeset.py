@@ -1,7 +1,6 @@
 """Text of any script on a PDF canvas: a font for each character, lines that fit, glyphs embedded."""
 
 import re
-import unicodedata
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -85,7 +84,7 @@ def wrapped(text: str, size: float, width: float, *, bold: bool = False, max_lin
         lines += pieces[1:]
     if len(lines) > max_lines:
         rest = "".join(lines[max_lines - 1 :])
-        lines = [*lines[: max_lines - 1], _shortened(rest[:2000], size, width, bold)]
+        lines = [*lines[: max_lines - 1], _shortened(rest, size, width, bold)]
     base = base_level(text)
     return [Line(line.rstrip() if len(lines) > 1 else line, base) for line in lines]
 
@@ -104,9 +103,7 @@ def _pieces(word: str, size: float, width: float, bold: bool) -> list[str]:
 
 
 def _shortened(line: str, size: float, width: float, bold: bool) -> str:
-    while line and text_width(line + _ELLIPSIS, size, bold=bold) > width:
-        line = line[:-1]
-    return line + _ELLIPSIS
+    return _pieces(line, size, width - text_width(_ELLIPSIS, size, bold=bold), bold)[0] + _ELLIPSIS
 
 
 def draw_line(
@@ -114,29 +111,18 @@ def draw_line(
 ) -> None:
     """Draw one line from `x` on the base line `y`, in points.
 
-    Right-to-left text is drawn glyph by glyph from the left, and carries its reading order as
-    ActualText, for search and copying (PDF 32000-1, 14.9.4).
+    Right-to-left text is drawn in the order of its glyphs from the left, without ActualText: readers turn
+    it back by themselves (poppler, pypdf), and poppler would turn an ActualText round as well.
     """
-    runs_backwards = has_right_to_left(line.logical)
-    drawn = reordered(line.logical, line.base) if runs_backwards or line.base else line.logical
+    runs_backwards = line.base or has_right_to_left(line.logical)
+    drawn = reordered(line.logical, line.base) if runs_backwards else line.logical
     glyphs = [_glyph(character, bold) for character in drawn]
-    if runs_backwards:
-        actual = "\ufeff" + _unshaped(line.logical)
-        canvas._code.append(f"/Span <</ActualText <{actual.encode('utf-16-be').hex()}>>> BDC")
     text = canvas.beginText(x, y)
     text.setFillColor(colour)
     for name, run in groupby((glyph for glyph in glyphs if glyph[1]), key=lambda glyph: glyph[0]):
         text.setFont(name, size)
         text.textOut("".join(glyph[1] for glyph in run))
     canvas.drawText(text)
-    if runs_backwards:
-        canvas._code.append("EMC")
-
-
-def _unshaped(text: str) -> str:
-    """Undo `shaped`."""
-    forms = "[\ufb50-\ufbff\ufe80-\ufefc]"
-    return re.sub(forms, lambda match: unicodedata.normalize("NFKC", match[0]), text)
 
 
 @cache
