@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.imaging.chest_xray import FINDINGS, Finding, calibrate, sigmoid
+from gateway.imaging.radiograph import film_box
 from gateway.imaging.text import hundredths
 
 MAX_ALPHA = 0.5
@@ -101,13 +102,12 @@ def _over_film(activation: NDArray[np.float32], shape: tuple[int, ...]) -> NDArr
     Cubic, pixel centres on pixel centres; float32 in 0 to 1.
     """
     rows, columns = shape
-    side = max(rows, columns)
-    scale = min(1.0, _WORK_SIDE_PX / side)
+    top, left, bottom, right = film_box(rows, columns)
+    scale = min(1.0, _WORK_SIDE_PX / max(rows, columns))
     height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
-    cells_y, cells_x = activation.shape[0] / side, activation.shape[1] / side
-    step_y, step_x = rows / height * cells_y, columns / width * cells_x
-    first_y = (side - rows) // 2 * cells_y + step_y / 2 - 0.5
-    first_x = (side - columns) // 2 * cells_x + step_x / 2 - 0.5
+    cells_y, cells_x = activation.shape
+    step_y, step_x = (bottom - top) * cells_y / height, (right - left) * cells_x / width
+    first_y, first_x = top * cells_y + step_y / 2 - 0.5, left * cells_x + step_x / 2 - 0.5
     to_cells = np.array([[step_x, 0, first_x], [0, step_y, first_y]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     smooth = cv2.warpAffine(
