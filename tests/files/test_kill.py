@@ -23,9 +23,9 @@ import itertools, os, sys
 from gateway.files.output_set import OutputSet
 from gateway.files.roots import Roots
 
-out, start = sys.argv[1], int(sys.argv[2])
+out, start, *names = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 for turn in itertools.count(start):
-    for name in (f"new{{turn}}", "same", "foreign"):
+    for name in names or (f"new{{turn}}", "same", "foreign"):
         with Roots().open_output_folder(out) as folder, OutputSet(folder, name, marker={MARKER!r}) as output:
             for file in {NAMES!r}:
                 output.write(file, str(turn).encode() * 5000)
@@ -62,9 +62,38 @@ def test_a_kill_never_leaves_a_mixed_set(out):
     _require_whole_sets(out)
 
 
+def test_processes_publishing_the_same_patient_never_mix(out):
+    (out / "foreign").mkdir(parents=True)
+    (out / "foreign/notes.txt").write_text("theirs")
+    processes = [_start(out, number * 100_000, "foreign") for number in range(3)]
+    for process in processes:
+        process.stdout.readline()
+    try:
+        for _ in range(50):
+            time.sleep(0.01)
+            _require_whole_while_stopped(out, processes)
+    finally:
+        for process in processes:
+            with process:
+                process.kill()
+
+
+def _require_whole_while_stopped(out, processes):
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)  # the signal alone may take a moment
+    _require_whole_sets(out)
+    for process in processes:
+        process.send_signal(signal.SIGCONT)
+
+
+def _start(out, start, *names):
+    arguments = [sys.executable, "-c", PROGRAM, str(out), str(start), *names]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE)
+
+
 def _publish_until_killed(out, start, *, after_seconds):
-    arguments = [sys.executable, "-c", PROGRAM, str(out), str(start)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+    with _start(out, start) as process:
         process.stdout.readline()  # the first round is through
         time.sleep(after_seconds)
         process.send_signal(signal.SIGKILL)
