@@ -115,6 +115,7 @@ class Canary:
         for pipeline in self._probes:
             self._set(pipeline, False)
         self._failures = 0
+        self._next_round = 0.0
         self._seen.clear()
         self._patient_until = self._clock() + SILENCE_SECONDS
         if self._server is None:

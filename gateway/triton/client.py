@@ -27,7 +27,7 @@ CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
-DATATYPES = {
+DATATYPES: dict[str, np.dtype] = {
     "UINT8": np.dtype(np.uint8),
     "INT32": np.dtype(np.int32),
     "INT64": np.dtype(np.int64),
@@ -164,7 +164,7 @@ def _gateway_error(model: str, error: grpc.aio.AioRpcError) -> GatewayError:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return InferenceTimeout(f"{model} did not answer in time")
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED):
-        logger.warning("%s is not available: %s", model, code.name)
+        logger.debug("%s is not available: %s", model, code.name)
         return ModelUnavailable(f"{model} is not available")
     logger.error("%s failed: %s %s", model, code.name, details)
     return InferenceFailed(f"{model} failed")

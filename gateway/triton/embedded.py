@@ -7,7 +7,6 @@ model is imported twice), always opens the model-control API, and keeps every lo
 
 import asyncio
 import contextlib
-import ctypes
 import hashlib
 import importlib.util
 import logging
@@ -21,12 +20,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.processes import die_with_parent
+
 logger = logging.getLogger(__name__)
 
 RESTRICTED_PROTOCOLS = "shared-memory,model-repository,statistics,trace,logging"
 EXIT_TIMEOUT_SECONDS = 5
-PR_SET_PDEATHSIG = 1
-NO_GPU_COMPLAINTS = ("Unable to allocate pinned system memory", "CudaDriverHelper", "DCGM unable to start")
+NO_GPU_COMPLAINTS = (
+    "llocate pinned system memory",
+    "CudaDriverHelper",
+    "DCGM unable to start",
+    "CUDA driver version is insufficient",
+)
 """What Triton reports as faults on every machine without a GPU."""
 
 
@@ -292,7 +297,7 @@ def _environment(installation: Installation) -> dict[str, str]:
 
 def _before_exec() -> None:
     """Have the kernel end Triton when the gateway is gone, and keep films in shared memory to ourselves."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     os.umask(0o077)
 
 

@@ -1,6 +1,6 @@
 """DICOM bytes to the network's input, the 8-bit film and what the header says."""
 
-from gateway.imaging.chest_xray_input import prepare
+from gateway.imaging.chest_xray_steps import prepare
 from gateway.triton.backend import respond, text
 from gateway.triton.isolation import Isolated
 
@@ -9,6 +9,7 @@ class TritonPythonModel:
     """Named by Triton."""
 
     def initialize(self, args):
+        # A decoder that crashes or runs away on a hostile file takes this worker with it, not the stub.
         self._prepare = Isolated(prepare)
         self._prepare.start()
 

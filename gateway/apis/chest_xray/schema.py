@@ -1,0 +1,111 @@
+"""Bodies of the chest X-ray API, in its documentation's words, and its error body.
+
+Every answer is the envelope `{"Result", "Data", "Message"}`. The messages are literal: clients match them.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from gateway.errors import GatewayError, InvalidImage, InvalidRequest, OutputFailed, UnsupportedMediaType
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_PATIENT_ID_CHARACTERS = 64  # DICOM PS3.5 6.2, value representation LO
+
+SUCCEEDED = "Inference completed successfully."
+INTERNAL_ERROR = "Single Inference failed due to an internal error"
+NOT_JSON = "Request body is not valid JSON"
+
+
+class SingleInference(NamedTuple):
+    """Body of `POST /single_inference`, both generations of it."""
+
+    input_image_path: str
+    output_folder_path: str | None
+    """None only where nothing is to be saved."""
+    save_to_disk: bool
+    returns_data: bool
+    """Whether the caller is of the generation that sends `save_to_disk` and reads `Data`."""
+    patient_id: str | None
+    """Used instead of the film's own PatientID."""
+
+
+def parse_single_inference(content_type: str, body: bytes) -> SingleInference:
+    """Read the body of `POST /single_inference`, checking in the documentation's order.
+
+    Raises
+    ------
+    UnsupportedMediaType
+        Not JSON.
+    InvalidRequest
+        The documented sentence for the first field that is missing or wrong.
+    """
+    fields = _object(content_type, body)
+    image_path = _path(fields, "input_image_path", "input_image_path is required in the request")
+    returns_data = "save_to_disk" in fields
+    save_to_disk = fields.get("save_to_disk", True)
+    if not isinstance(save_to_disk, bool):
+        raise InvalidRequest(
+            f"Invalid value for save_to_disk, should be a boolean: {shown(save_to_disk)}",
+            field="save_to_disk",
+        )
+    missing = "output_folder_path is required in the request"
+    if returns_data:
+        missing += " when save_to_disk is True"
+    folder_path = _path(fields, "output_folder_path", missing) if save_to_disk else None
+    return SingleInference(image_path, folder_path, save_to_disk, returns_data, _patient_id(fields))
+
+
+def _object(content_type: str, body: bytes) -> dict[str, Any]:
+    if content_type != "application/json":
+        raise UnsupportedMediaType(NOT_JSON)
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UnsupportedMediaType(NOT_JSON) from error
+    return value if isinstance(value, dict) else {}
+
+
+def _path(fields: dict[str, Any], name: str, missing: str) -> str:
+    value = fields.get(name)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise InvalidRequest(missing, field=name)
+    if not isinstance(value, str):
+        raise invalid_path(name, value)
+    return value
+
+
+def invalid_path(name: str, value: Any) -> InvalidRequest:
+    """Build the documented refusal of a path that cannot be used."""
+    return InvalidRequest(f"Invalid path {name}: {shown(value)}", field=name)
+
+
+def _patient_id(fields: dict[str, Any]) -> str | None:
+    value = fields.get("patient_id")
+    if value is None:
+        return None
+    usable = isinstance(value, str) and value.strip() and value.isprintable()
+    if not usable or len(value) > MAX_PATIENT_ID_CHARACTERS:
+        raise InvalidRequest(f"Invalid patient_id: '{shown(value)}' in request body", field="patient_id")
+    return str(value)
+
+
+def shown(value: Any) -> str:
+    """Repeat a caller's value in a message: text as it is, anything else as JSON, cut where it is long."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 4096 else text[:4096] + "…"
+
+
+def envelope(result: str, data: Any, message: str, *, status: int = 200) -> web.Response:
+    """Answer in the documented envelope."""
+    body = {"Result": result, "Data": data, "Message": message}
+    return web.json_response(text=json.dumps(body, ensure_ascii=False, default=str), status=status)
+
+
+def error_answer(error: GatewayError) -> web.Response:
+    """Render an error; what is not the caller's to mend is an internal error without its text."""
+    callers_fault = isinstance(error, InvalidRequest) and not isinstance(error, InvalidImage)
+    if callers_fault or isinstance(error, OutputFailed) or error.status in (401, 404):
+        return envelope("Failure", None, error.message, status=error.status)
+    return envelope("Failure", None, INTERNAL_ERROR, status=500)

@@ -1,0 +1,105 @@
+"""Every setting: its environment variable (prefix `RADGATE_`), meaning, unit and default.
+
+Read once, in `__main__`, from the environment or a `.env` file, and passed down; nobody else reads the
+environment.
+"""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parents[1]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _default_workers() -> int:
+    return max(1, (os.cpu_count() or 2) // 2)
+
+
+class Settings(BaseSettings):
+    """Settings of one instance; field `host` is the variable `RADGATE_HOST`, and so on."""
+
+    model_config = SettingsConfigDict(env_prefix="RADGATE_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path("var"), description="Folder of everything this instance keeps")
+    host: str = Field("127.0.0.1", description="Address that the public ports bind to")
+    port: Port = Field(8080, description="All APIs and their documentation")
+    chest_xray_port: Port = Field(8500, description="Chest X-ray API alone, on its contract's port")
+    admin_host: str = Field("127.0.0.1", description="Address of the admin port")
+    admin_port: Port = Field(9090, description="/live, /ready and /metrics")
+
+    triton_url: str = Field("", description="host:port of an external Triton's gRPC; empty: embedded")
+    triton_grpc_port: Port = Field(8001, description="gRPC port of the embedded Triton")
+    triton_metrics_port: Port = Field(8002, description="Metrics port of the embedded Triton")
+    triton_model_config_name: str = Field("", description="`gpu` picks each model's configs/gpu.pbtxt")
+    model_repository: Path = Field(ROOT / "model_repository", description="Triton's folder of models")
+
+    input_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders that images may be read from, separated by ':'; empty: any (loopback only)"
+    )
+    output_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders that results may be written to, separated by ':'; empty: any (loopback only)"
+    )
+
+    jwt_secret: SecretStr = Field(
+        SecretStr(""), description="Signs tokens, ≥ 32 bytes; empty: made on first start"
+    )
+    jwt_secret_file: Path | None = Field(None, description="File that holds the secret instead")
+    jwt_previous_secret: SecretStr = Field(
+        SecretStr(""), description="Still accepted while tokens are rotated"
+    )
+    jwt_denied_file: Path | None = Field(None, description="One token id (jti) a line that is refused")
+
+    chest_xray_gate: bool = Field(True, description="Refuse images that do not look like a chest film")
+    chest_xray_in_flight: int = Field(4, ge=1, description="Films in Triton at a time")
+    chest_xray_timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one film")
+    report_workers: int = Field(
+        default_factory=_default_workers, ge=1, description="Processes that build PDFs"
+    )
+    site: str = Field("", max_length=200, description="Site name on reports")
+    shutdown_timeout_seconds: float = Field(
+        20.0, ge=0, description="How long running requests may take to end"
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged")
+
+    @field_validator("input_roots", "output_roots", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+    @field_validator("input_roots", "output_roots")
+    @classmethod
+    def _absolute(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in roots:
+            if not root.is_absolute() or not root.is_dir():
+                raise ValueError(f"{root} must be the absolute path of a folder that exists")
+        return roots
+
+    @model_validator(mode="after")
+    def _safe_beyond_loopback(self) -> "Settings":
+        """Refuse to serve server-side paths to a network without saying which."""
+        if not is_loopback(self.host) and not (self.input_roots and self.output_roots):
+            raise ValueError(
+                f"host {self.host} is reachable from other machines: "
+                "set RADGATE_INPUT_ROOTS and RADGATE_OUTPUT_ROOTS to the folders that callers may name"
+            )
+        return self
+
+    @property
+    def secret_file(self) -> Path:
+        """Where the token secret lies when it is not given by value."""
+        return self.jwt_secret_file or self.data_dir / "secrets" / "jwt_secret"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

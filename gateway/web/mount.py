@@ -1,0 +1,120 @@
+"""How an API's handlers meet the socket: each is wrapped once, and errors become that API's own body."""
+
+import asyncio
+import functools
+import logging
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+
+from aiohttp import web
+
+from gateway.errors import GatewayError, InvalidRequest, NotFound
+from gateway.metrics import REQUEST_SECONDS
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ErrorAnswer = Callable[[GatewayError], web.Response]
+"""Renders an error in the body that one API's contract asks for."""
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, the method on it does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+def application(unrouted: ErrorAnswer) -> web.Application:
+    """Build the application of one port.
+
+    Parameters
+    ----------
+    unrouted
+        Answers for paths and methods that no API of this port has.
+    """
+
+    @web.middleware
+    async def answer_unrouted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            response = unrouted(NotFound("no such path"))
+        except web.HTTPMethodNotAllowed as error:
+            response = unrouted(MethodNotAllowed(f"use {error.headers['Allow']}"))
+            response.headers["Allow"] = error.headers["Allow"]
+        return _finish(request, response, "none", 0.0)
+
+    return web.Application(middlewares=[answer_unrouted])
+
+
+def mount(
+    app: web.Application, routes: Sequence[web.RouteDef], error_answer: ErrorAnswer, *, api: str
+) -> None:
+    """Add one API's routes to a port.
+
+    Parameters
+    ----------
+    routes
+        Its routes. Handlers raise the errors of `gateway.errors`; they hold no `try`.
+    error_answer
+        Its contract's rendering of those errors.
+    api
+        Its name, for the metrics.
+    """
+    for route in routes:
+        app.router.add_route(route.method, route.path, _wrap(route.handler, error_answer, api))
+
+
+def _wrap(handler: Handler, error_answer: ErrorAnswer, api: str) -> Handler:
+    @functools.wraps(handler)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request_id.set(given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
+        started = time.perf_counter()
+        response = await _safely(handler, request, error_answer)
+        return _finish(request, response, api, time.perf_counter() - started)
+
+    return answer
+
+
+async def _safely(handler: Handler, request: web.Request, error_answer: ErrorAnswer) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except GatewayError as error:
+        return error_answer(error)
+    except (asyncio.CancelledError, web.HTTPException):
+        raise
+    except Exception as error:
+        # The error's own text may hold a caller's data, so only its type and place are logged.
+        logger.error("%s at %s", type(error).__name__, _place(error))
+        return error_answer(GatewayError("internal error"))
+
+
+def _place(error: BaseException) -> str:
+    places = []
+    trace = error.__traceback__
+    while trace is not None:
+        places.append(f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(places)
+
+
+def _finish(
+    request: web.Request, response: web.StreamResponse, api: str, seconds: float
+) -> web.StreamResponse:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    REQUEST_SECONDS.labels(api, request.method, route, response.status).observe(seconds)
+    logger.info("%s %s %s %.0f ms", request.method, route, response.status, seconds * 1000)
+    if not response.prepared:
+        response.headers["X-Request-ID"] = request_id.get()
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,111 @@
+"""Every config.pbtxt agrees with its neighbours, its variants and its ONNX graph."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2
+
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+MODELS = sorted(folder.name for folder in REPOSITORY.iterdir() if folder.is_dir())
+FORBIDDEN = ("priority_levels", "default_queue_policy", "priority_queue_policy", "default_priority_level")
+ONNX_TYPES = {onnx.TensorProto.FLOAT: "TYPE_FP32", onnx.TensorProto.UINT8: "TYPE_UINT8"}
+
+
+def config_of(model: str, variant: str = "config.pbtxt") -> model_config_pb2.ModelConfig:
+    return text_format.Parse((REPOSITORY / model / variant).read_text(), model_config_pb2.ModelConfig())
+
+
+def tensors(config, direction: str) -> dict[str, tuple]:
+    type_name = model_config_pb2.DataType.Name
+    return {t.name: (type_name(t.data_type), tuple(t.dims)) for t in getattr(config, direction)}
+
+
+CONFIGS = {model: config_of(model) for model in MODELS}
+ENSEMBLES = [model for model in MODELS if CONFIGS[model].platform == "ensemble"]
+NETWORKS = [model for model in MODELS if (REPOSITORY / model / "1" / "model.onnx").exists()]
+VARIANTS = [(model, path) for model in MODELS for path in (REPOSITORY / model).glob("configs/*.pbtxt")]
+
+
+def test_repository_holds_nothing_but_models():
+    assert "chest_xray" in MODELS
+    for model in MODELS:
+        assert (REPOSITORY / model / "config.pbtxt").exists(), f"{model} is no model: Triton would not start"
+        assert CONFIGS[model].name == model
+        assert (REPOSITORY / model / "1").is_dir()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_config_uses_what_stalls_or_lies(model):
+    text = "".join(path.read_text() for path in (REPOSITORY / model).rglob("*.pbtxt"))
+    for word in (*FORBIDDEN, "response_cache", "graph_lower_bound"):
+        assert word not in text, f"{model}: {word} is forbidden"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tensors_of_varying_size_are_let_into_batches(model):
+    for tensor in CONFIGS[model].input:
+        if -1 in tensor.dims and CONFIGS[model].max_batch_size > 0:
+            assert tensor.allow_ragged_batch, f"{model}.{tensor.name}"
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if CONFIGS[model].backend == "python"])
+def test_python_models_have_a_shim_and_a_kind(model):
+    source = (REPOSITORY / model / "1" / "model.py").read_text()
+    assert "class TritonPythonModel" in source
+    assert len(source.splitlines()) <= 45, f"{model}: logic belongs into gateway.imaging"
+    kind = model_config_pb2.ModelInstanceGroup.Kind
+    assert [kind.Name(group.kind) for group in CONFIGS[model].instance_group] == ["KIND_CPU"]
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_ensembles_are_linear(ensemble):
+    """Each step after the first takes something of the step right before it: no parallel branches."""
+    steps = CONFIGS[ensemble].ensemble_scheduling.step
+    for before, step in zip(steps, list(steps)[1:], strict=False):
+        assert set(before.output_map.values()) & set(step.input_map.values()), step.model_name
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+def test_ensembles_match_their_steps(ensemble):
+    config = CONFIGS[ensemble]
+    known = tensors(config, "input")
+    for step in config.ensemble_scheduling.step:
+        inner = CONFIGS[step.model_name]
+        assert set(step.input_map) == set(tensors(inner, "input")), step.model_name
+        for name, outer in step.input_map.items():
+            assert tensors(inner, "input")[name] == known[outer], f"{step.model_name}.{name}"
+        for name, outer in step.output_map.items():
+            known[outer] = tensors(inner, "output")[name]
+    for name, kind in tensors(config, "output").items():
+        assert known[name] == kind, name
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_networks_match_their_graph(model):
+    graph = onnx.load(REPOSITORY / model / "1" / "model.onnx").graph
+    for direction in ("input", "output"):
+        expected = tensors(CONFIGS[model], direction)
+        values = {value.name: value.type.tensor_type for value in getattr(graph, direction)}
+        assert set(values) == set(expected)
+        for name, value in values.items():
+            dims = tuple(d.dim_value for d in value.shape.dim)[1:]  # the first is the batch
+            assert (ONNX_TYPES[value.elem_type], dims) == expected[name], f"{model}.{name}"
+
+
+@pytest.mark.parametrize(("model", "path"), VARIANTS, ids=lambda value: getattr(value, "name", value))
+def test_variants_keep_the_contract(model, path):
+    variant = config_of(model, str(path.relative_to(REPOSITORY / model)))
+    config = CONFIGS[model]
+    assert variant.name == config.name
+    assert variant.max_batch_size == config.max_batch_size
+    for direction in ("input", "output"):
+        assert tensors(variant, direction) == tensors(config, direction)
+
+
+def test_network_input_is_what_the_pipeline_prepares():
+    from gateway.imaging.chest_xray_steps import INPUT_SIZE_PX
+
+    _, dims = tensors(CONFIGS["chest_xray_classifier"], "input")["image"]
+    assert dims == (1, INPUT_SIZE_PX, INPUT_SIZE_PX)

@@ -1,0 +1,112 @@
+"""The `radgate` command. Each part is imported only when it is called: `radgate --help` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Medical imaging inference server."
+)
+tokens_app = typer.Typer(no_args_is_help=True, help="Tokens for the chest X-ray API.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure, with both sides of a comparison in one run.")
+train_app = typer.Typer(no_args_is_help=True, help="Train the models that come with RadGate (extra: train).")
+app.add_typer(tokens_app, name="tokens")
+app.add_typer(bench_app, name="bench")
+app.add_typer(train_app, name="train")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command()
+def serve() -> None:
+    """Serve all APIs; settings come from RADGATE_* variables or a .env file."""
+    from gateway.__main__ import main
+
+    raise typer.Exit(main())
+
+
+@tokens_app.command("issue")
+def issue_token(
+    subject: Annotated[str, typer.Option(help="Whom the token is for, such as a site's name.")],
+    days: Annotated[float, typer.Option(min=0.001, help="How long it is valid.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Issue a token; the token alone is the last line."""
+    from tools.tokens import issue
+
+    issue(subject, days, as_json=as_json)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="DICOM files.")],
+    output: Annotated[Path | None, typer.Option(help="Folder for the four files of each film.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Assess chest films, on a running Triton or one started for this."""
+    from tools.predict import predict as run
+
+    raise typer.Exit(run(files, output, as_json=as_json))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine and the running instance; exit code 1 when something is wrong."""
+    from tools.doctor import doctor as run
+
+    raise typer.Exit(run(as_json=as_json))
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("var/demo"),
+) -> None:
+    """Start an instance, call each API once on sample input made here, and stop it."""
+    from tools.demo import demo as run
+
+    raise typer.Exit(run(output))
+
+
+@bench_app.command("chest-xray")
+def bench_chest_xray(
+    films: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of .dcm films; default: phantoms."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=4, help="Films a round and side.")] = 24,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians of their ratios are printed.")] = 5,
+    in_flight: Annotated[int, typer.Option(min=1, help="Films in flight at a time.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the gateway with a direct gRPC client and with a plain sequential script."""
+    from tools.bench.chest_xray import bench
+
+    raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
+
+
+@train_app.command("chest-xray")
+def train_chest_xray(
+    data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with nih/ and mednist/.")],
+    output: Annotated[Path, typer.Option(help="Where model.onnx and its card's figures go.")] = Path(
+        "var/train/chest_xray"
+    ),
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train the chest X-ray classifier and its gate."""
+    from tools.train.chest_xray import train
+
+    train(data, output, seed=seed)
+
+
+if __name__ == "__main__":
+    sys.exit(app())
