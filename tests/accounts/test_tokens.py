@@ -152,6 +152,14 @@ def test_takes_no_algorithm_but_its_own(verifier, header):
     assert answer(verifier, signed({"sub": "s", "exp": NOW + DAY}, header=header)) == "Invalid token"
 
 
+@pytest.mark.parametrize("digest", [hashlib.sha384, hashlib.sha512])
+def test_takes_no_other_algorithm_rightly_signed_either(digest):
+    secret = SECRET * 2  # long enough for these, too
+    header = {"alg": f"HS{digest().digest_size * 8}"}
+    token = signed({"sub": "s", "exp": NOW + DAY}, header=header, secret=secret, digest=digest)
+    assert answer(TokenVerifier([secret]), token) == "Invalid token"
+
+
 def test_takes_no_unsigned_token(verifier):
     token = signed({"sub": "s", "exp": NOW + DAY}, header={"alg": "none"})
     assert answer(verifier, token.rpartition(".")[0] + ".") == "Invalid token"

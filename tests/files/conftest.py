@@ -27,6 +27,8 @@ def public_path():
     path = Path(tempfile.mkdtemp(dir="/tmp"))
     path.chmod(0o755)
     yield path
+    for folder in [path, *(entry for entry in path.iterdir() if entry.is_dir())]:
+        folder.chmod(0o700)  # what a test closed, to be removable by others than root
     shutil.rmtree(path)
 
 

@@ -244,6 +244,26 @@ def test_a_folder_swapped_for_a_link_never_leads_outside(tree, roots):
     assert set(seen) == {b"pixels", PathRefused}
 
 
+@pytest.mark.parametrize("kind", ["fifo", "hard link", "link", "folder"])
+def test_a_file_swapped_between_look_and_open_is_refused(tree, roots, monkeypatch, kind):
+    file, real = tree / "data/study/x.dcm", os.stat
+
+    def swap(name, **keywords):
+        status = real(name, **keywords)
+        if name == "x.dcm" and keywords and file.is_file() and not file.is_symlink():
+            file.unlink()
+            make = {"fifo": os.mkfifo, "folder": os.mkdir}.get(kind)
+            if make:
+                make(file)
+            else:
+                (os.link if kind == "hard link" else os.symlink)(tree / "secret.dcm", file)
+        return status
+
+    with monkeypatch.context() as patch, pytest.raises((PathRefused, PathMissing)):
+        patch.setattr(os, "stat", swap)
+        roots.open_input(str(file))
+
+
 def _outcome(roots, path):
     try:
         with roots.open_input(str(path)) as file:

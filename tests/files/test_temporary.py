@@ -68,6 +68,22 @@ def test_a_sweep_that_comes_between_making_and_locking_is_noticed(tmp_path, fold
     os.close(fd)
 
 
+def test_a_sweep_that_comes_between_opening_and_locking_is_noticed(tmp_path, folder_fd, monkeypatch):
+    real, rounds = os.open, []
+
+    def opening(name, *arguments, **keywords):
+        fd = real(name, *arguments, **keywords)
+        if not rounds:
+            rounds.append(name)
+            assert sweep(folder_fd, 0) == 1
+        return fd
+
+    monkeypatch.setattr(os, "open", opening)
+    name, fd = temporary.make(folder_fd)
+    assert os.listdir(tmp_path) == [name] != rounds
+    os.close(fd)
+
+
 def test_age_decides_where_there_is_no_flock(tmp_path, folder_fd, monkeypatch):
     # As NFS answers for a folder.
     def flock(fd, operation):
