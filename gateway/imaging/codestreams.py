@@ -98,9 +98,9 @@ def jpeg_colorspace(frame: bytes, photometric_interpretation: str) -> str:
     Adobe's APP14 (ISO 10918-6 6.5.3), JFIF and component identifiers outrank the DICOM header.
     """
     head = frame[: max(0, frame.find(b"\xff\xda"))]
-    adobe = head.find(b"Adobe\0")
-    if adobe >= 0 and adobe + 12 <= len(head):
-        return "YCBCR" if head[adobe + 11] else "RGB"
+    adobe = head.find(b"\xff\xee\x00\x0eAdobe")  # a shorter segment, seen in the field, says nothing
+    if adobe >= 0 and adobe + 16 <= len(head):
+        return "YCBCR" if head[adobe + 15] else "RGB"
     if b"JFIF\0" in head:
         return "YCBCR"
     at = max(head.find(b"\xff" + bytes([marker])) for marker in (0xC0, 0xC1, 0xC2))

@@ -161,9 +161,7 @@ def _file_meta(data: bytes) -> tuple[FileMetaDataset, int]:
         )
     walker = Walker(data, little=True)
     end = at
-    for element, after in walker.elements(at, len(data), False):
-        if element.tag >> 16 != 2:
-            break
+    for _, after in walker.elements(at, len(data), False, group=2):
         end = after
     return FileMetaDataset(Reading(walker, False).dataset(at, end)), end
 

@@ -117,15 +117,20 @@ class Walker:
                 stack.append(self.is_implicit(at, stack[-1]) if element.tag == _ITEM else stack[-1])
         return at
 
-    def elements(self, at: int, stop: int, declared_implicit: bool) -> Iterator[tuple[Element, int]]:
-        """Give each element of one data set and the offset behind it; pixel data ends the walk."""
+    def elements(
+        self, at: int, stop: int, declared_implicit: bool, *, group: int | None = None
+    ) -> Iterator[tuple[Element, int]]:
+        """Give each element of one data set and the offset behind it.
+
+        Pixel data ends the walk, and so does an element of another group than `group`, if given.
+        """
         implicit = self.is_implicit(at, declared_implicit)
         while at < stop:
             element = self.element(at, implicit)
             if element.tag in PIXEL_TAGS:
                 yield element, element.start
                 return
-            if element.tag == _ITEM_END:
+            if element.tag == _ITEM_END or group not in (None, element.tag >> 16):
                 return
             at = self.end(element, implicit)
             yield element, at
