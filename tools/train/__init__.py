@@ -1,0 +1,1 @@
+"""Training of the models that RadGate ships; needs the `train` extra."""

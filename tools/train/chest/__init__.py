@@ -1,0 +1,1 @@
+"""Parts of the chest X-ray training: films, networks, the two fits, figures and export."""
