@@ -1,6 +1,8 @@
 """Every path from outside is opened here, below the roots that the operator allows."""
 
+import contextlib
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +10,11 @@ from gateway.files import walk
 from gateway.files.errors import PathMissing, PathRefused
 from gateway.files.output_folder import OutputFolder, open_below
 from gateway.files.reading import OpenedFile, open_file
+from gateway.files.temporary import sweep
+
+SWEEP_PERIOD_SECONDS = 3600.0
+"""Longer than any request: where a filesystem knows no locks, age alone tells what a dead process left."""
+MAX_SWEPT = 10_000
 
 
 class Roots:
@@ -24,6 +31,7 @@ class Roots:
             raise ValueError("A root must be an absolute path")
         found = {_parts(spelling): os.path.realpath(path) for path in paths for spelling in _spellings(path)}
         # Whole components are compared, so /data does not admit /data2; the deepest root wins.
+        self._swept: dict[str, float] = {}
         self._roots = sorted(found.items(), key=lambda item: -len(item[0])) or [((), "/")]
 
     def open_input(self, path: str) -> OpenedFile:
@@ -76,7 +84,20 @@ class Roots:
             A file is in the way, or the filesystem does not let us (permissions, full, read-only).
         """
         root, parts = self._locate(path)
-        return open_below(root, parts, path=path, create=create)
+        folder = open_below(root, parts, path=path, create=create)
+        self._sweep_now_and_then(folder)
+        return folder
+
+    def _sweep_now_and_then(self, folder: OutputFolder) -> None:
+        """Remove what a killed process left in this folder, when we meet it and then once an hour."""
+        now = time.monotonic()
+        if now - self._swept.get(folder.path, -SWEEP_PERIOD_SECONDS) < SWEEP_PERIOD_SECONDS:
+            return
+        if len(self._swept) >= MAX_SWEPT:
+            self._swept.clear()
+        self._swept[folder.path] = now
+        with contextlib.suppress(OSError):
+            sweep(folder.fd, older_than_seconds=SWEEP_PERIOD_SECONDS)
 
     def _locate(self, path: str) -> tuple[str, tuple[str, ...]]:
         parts = walk.components(path)

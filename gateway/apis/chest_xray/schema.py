@@ -99,8 +99,10 @@ def shown(value: Any) -> str:
 
 def envelope(result: str, data: Any, message: str, *, status: int = 200) -> web.Response:
     """Answer in the documented envelope."""
-    body = {"Result": result, "Data": data, "Message": message}
-    return web.json_response(text=json.dumps(body, ensure_ascii=False, default=str), status=status)
+    body = json.dumps({"Result": result, "Data": data, "Message": message}, ensure_ascii=False)
+    # A caller's own value is repeated in messages, and may hold half a surrogate pair.
+    encoded = body.encode(errors="replace")
+    return web.Response(body=encoded, status=status, content_type="application/json", charset="utf-8")
 
 
 def error_answer(error: GatewayError) -> web.Response:
