@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from gateway.files import roots
 from gateway.files.errors import FileTooLarge, PathMissing, PathRefused, PathUnreadable
 from gateway.files.reading import read_bounded, read_prefix
 from gateway.files.rename import exchange
@@ -326,7 +325,7 @@ def test_leaves_no_descriptor_open(tree, roots, open_fds):
 
 
 def test_removes_what_a_killed_process_left_when_it_meets_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(roots, "SWEEP_PERIOD_SECONDS", 0.0)
+    monkeypatch.setattr("gateway.files.roots.SWEEP_PERIOD_SECONDS", 0.0)
     left = tmp_path / ".radgate-0123456789abcdef"
     left.mkdir()
     (left / "half.png").write_bytes(b"half")

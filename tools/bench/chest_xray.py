@@ -1,0 +1,275 @@
+"""`radgate bench chest-xray`: the gateway, a direct gRPC client and a plain script on the same films.
+
+Rounds of the three sides alternate, and ratios are taken within a round, because machines drift. All sides
+write the same four files to the same disk.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from gateway.accounts.secrets import secret_from
+from gateway.accounts.tokens import issue
+from gateway.settings import Settings
+from tools.at_hand import free_ports
+from tools.bench.direct_client import DirectClient
+from tools.bench.films import bench_films
+from tools.bench.stages import stage_seconds
+
+READY_SECONDS = 60.0
+WARM_UP_FILMS = 8
+BARS = {"gateway / direct gRPC client": 0.85, "gateway / plain script": 1.5}
+
+
+class Instance(NamedTuple):
+    """A running `radgate serve` of the benchmark's own."""
+
+    chest_xray_url: str
+    triton_url: str
+    token: str
+    start_seconds: float
+    idle_memory_mib: float
+
+
+class Round(NamedTuple):
+    """Films per second of each side in one round."""
+
+    gateway: float
+    direct: float
+    script: float
+
+
+def bench(films: Path | None, *, count: int, rounds: int, in_flight: int, as_json: bool) -> int:
+    """Run the benchmark and print its figures; 0 when it ran, whatever they are."""
+    with tempfile.TemporaryDirectory(prefix="radgate-bench-") as folder:
+        paths = bench_films(films, Path(folder) / "films", count)
+        report = asyncio.run(_bench(paths, Path(folder), rounds, in_flight))
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print(report)
+    return 0
+
+
+async def _bench(films: Sequence[Path], folder: Path, rounds: int, in_flight: int) -> dict[str, Any]:
+    async with contextlib.AsyncExitStack() as stack:
+        instance = await stack.enter_async_context(_instance(folder / "instance"))
+        session = await stack.enter_async_context(
+            aiohttp.ClientSession(headers={"Authorization": instance.token})
+        )
+        direct = await stack.enter_async_context(DirectClient.connected(instance.triton_url))
+        script = stack.enter_context(_script())
+        results = []
+        for number in range(-1, rounds):
+            output = folder / f"round{number}"
+            measured = await _round(films, output, instance, session, direct, script, in_flight)
+            if number >= 0:  # the first warms caches and is not counted
+                results.append(measured)
+        latencies = await _latencies(films, folder / "latency", instance, session)
+    return _report(results, latencies, instance, stage_seconds(films), len(films), in_flight)
+
+
+async def _round(
+    films: Sequence[Path],
+    output: Path,
+    instance: Instance,
+    session: aiohttp.ClientSession,
+    direct: DirectClient,
+    script: "subprocess.Popen[str]",
+    in_flight: int,
+) -> Round:
+    async def through_gateway(film: Path, name: str) -> None:
+        await _post(session, instance, film, output / "gateway", name)
+
+    async def directly(film: Path, name: str) -> None:
+        await direct.assess(film, output / "direct", name)
+
+    gateway = await _films_per_second(films, through_gateway, in_flight)
+    direct_rate = await _films_per_second(films, directly, in_flight)
+    return Round(
+        gateway, direct_rate, await asyncio.to_thread(_script_rate, script, films, output / "script")
+    )
+
+
+async def _films_per_second(
+    films: Sequence[Path], assess: Callable[[Path, str], Awaitable[None]], in_flight: int
+) -> float:
+    queue = iter(enumerate(films))
+
+    async def worker() -> None:
+        for number, film in queue:
+            await assess(film, f"BENCH-{number:04}")
+
+    started = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(in_flight)))
+    return len(films) / (time.perf_counter() - started)
+
+
+async def _post(
+    session: aiohttp.ClientSession, instance: Instance, film: Path, output: Path, name: str
+) -> None:
+    body = {
+        "input_image_path": str(film),
+        "output_folder_path": str(output),
+        "save_to_disk": True,
+        "patient_id": name,
+    }
+    async with session.post(f"{instance.chest_xray_url}/single_inference", json=body) as response:
+        answer = await response.json()
+        if answer["Result"] != "Success":
+            raise RuntimeError(f"{film.name}: {answer['Message']}")
+
+
+async def _latencies(
+    films: Sequence[Path], output: Path, instance: Instance, session: aiohttp.ClientSession
+) -> list[float]:
+    """Milliseconds of one film at a time."""
+    latencies = []
+    for number, film in enumerate(films):
+        started = time.perf_counter()
+        await _post(session, instance, film, output, f"BENCH-{number:04}")
+        latencies.append((time.perf_counter() - started) * 1000)
+    return latencies
+
+
+@contextlib.contextmanager
+def _script() -> Iterator["subprocess.Popen[str]"]:
+    model = Settings().model_repository / "chest_xray_classifier" / "1" / "model.onnx"
+    command = [sys.executable, "-m", "tools.bench.plain_script", str(model)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _script_rate(script: "subprocess.Popen[str]", films: Sequence[Path], output: Path) -> float:
+    work = [[str(film), str(output / f"BENCH-{number:04}")] for number, film in enumerate(films)]
+    assert script.stdin is not None and script.stdout is not None
+    script.stdin.write(json.dumps(work) + "\n")
+    script.stdin.flush()
+    return len(films) / float(script.stdout.readline())
+
+
+@contextlib.asynccontextmanager
+async def _instance(data_dir: Path) -> AsyncIterator[Instance]:
+    names = ("PORT", "CHEST_XRAY_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    environment = {f"RADGATE_{name}": str(port) for name, port in ports.items()}
+    # The phantoms are drawings; the gate is the network's business and costs the same either way.
+    environment |= {
+        "RADGATE_DATA_DIR": str(data_dir),
+        "RADGATE_LOG_LEVEL": "WARNING",
+        "RADGATE_CHEST_XRAY_GATE": "0",
+    }
+    started = time.perf_counter()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", env={**os.environ, **environment}
+    )
+    try:
+        await _ready(ports["ADMIN_PORT"])
+        start_seconds = time.perf_counter() - started
+        await asyncio.sleep(2)
+        yield Instance(
+            f"http://127.0.0.1:{ports['CHEST_XRAY_PORT']}",
+            f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
+            issue("bench", secret=secret_from(None, data_dir / "secrets" / "jwt_secret"), days=1),
+            start_seconds,
+            _memory_mib(process.pid),
+        )
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _ready(admin_port: int) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with session.get(f"http://127.0.0.1:{admin_port}/ready") as response:
+                    if response.status == 200:
+                        return
+            await asyncio.sleep(0.05)
+    raise TimeoutError(f"the instance was not ready within {READY_SECONDS:g} s")
+
+
+def _memory_mib(pid: int) -> float:
+    """Sum the proportional set size of a process and all below it: shared pages count once."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    own = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    children = [
+        child
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return own / 1024 + sum(_memory_mib(int(child)) for child in children)
+
+
+def _report(
+    rounds: Sequence[Round],
+    latencies: Sequence[float],
+    instance: Instance,
+    stages: dict[str, float],
+    count: int,
+    in_flight: int,
+) -> dict[str, Any]:
+    ratios = {
+        "gateway / direct gRPC client": [each.gateway / each.direct for each in rounds],
+        "gateway / plain script": [each.gateway / each.script for each in rounds],
+    }
+    return {
+        "films": count,
+        "rounds": len(rounds),
+        "in_flight": in_flight,
+        "cores": os.cpu_count(),
+        "films_per_second": {
+            side: statistics.median(getattr(each, side) for each in rounds) for side in Round._fields
+        },
+        "ratios": {
+            name: {"median": statistics.median(each), "min": min(each), "max": max(each), "bar": BARS[name]}
+            for name, each in ratios.items()
+        },
+        "one_at_a_time_ms": {"median": statistics.median(latencies), "max": max(latencies)},
+        "stages_ms": {stage: seconds * 1000 for stage, seconds in stages.items()},
+        "start_to_ready_seconds": instance.start_seconds,
+        "idle_memory_mib": instance.idle_memory_mib,
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console()
+    console.print(
+        f"{report['films']} films a round and side, {report['rounds']} rounds, "
+        f"{report['in_flight']} in flight, {report['cores']} cores"
+    )
+    rates = Table("Side", "Films per second (median)")
+    for side, rate in report["films_per_second"].items():
+        rates.add_row(side, f"{rate:.2f}")
+    ratios = Table("Ratio", "Median", "Min", "Max", "Bar")
+    for name, ratio in report["ratios"].items():
+        ratios.add_row(name, *(f"{ratio[key]:.2f}" for key in ("median", "min", "max", "bar")))
+    stages = Table("Stage of one film on one core", "Milliseconds (median)")
+    for stage, milliseconds in report["stages_ms"].items():
+        stages.add_row(stage, f"{milliseconds:.1f}")
+    console.print(rates, ratios, stages)
+    latency = report["one_at_a_time_ms"]
+    console.print(
+        f"One film at a time: {latency['median']:.0f} ms median, {latency['max']:.0f} ms at most. "
+        f"Start to ready: {report['start_to_ready_seconds']:.1f} s. "
+        f"Idle memory of everything: {report['idle_memory_mib']:.0f} MiB."
+    )
