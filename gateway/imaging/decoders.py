@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from rle.rle import decode_frame
 
 from gateway.imaging import codestreams
-from gateway.imaging.attributes import little_endian, numbers
 from gateway.imaging.codestreams import Codestream
+from gateway.imaging.colour import palette_to_rgb, ybr_to_rgb
 from gateway.imaging.errors import ImageError, UnsupportedTransferSyntax, WrongGeometry
 
 _UID = "1.2.840.10008.1.2"
@@ -59,6 +59,18 @@ def header_of(dataset: Dataset) -> Header:
     )
 
 
+def is_native(uid: str) -> bool:
+    """Tell transfer syntaxes without compression of the pixel data."""
+    return uid in _NATIVE
+
+
+def frame_bytes(dataset: Dataset) -> int:
+    """Give the bytes of one native frame with all its samples, padded to even length."""
+    header = header_of(dataset)
+    bits = header.rows * header.columns * header.samples * header.bits_allocated
+    return 2 * -(-bits // 16)
+
+
 def check(dataset: Dataset) -> None:
     """Compare header and pixel data without decoding.
 
@@ -82,24 +94,29 @@ def check(dataset: Dataset) -> None:
 def decode(dataset: Dataset) -> NDArray[Any]:
     """Decode the first frame; see `gateway.imaging.dicom.stored_values`."""
     header, uid = header_of(dataset), str(dataset.file_meta.TransferSyntaxUID)
+    try:
+        stored = _stored(*_raw(dataset, header, uid))
+    except ImageError:
+        raise
+    except _CODEC_FAULTS as error:
+        raise ImageError("the pixel data cannot be decoded") from error
+    if header.photometric == "PALETTE COLOR":
+        return palette_to_rgb(stored, dataset)
+    coded_as_ybr = header.photometric in _YBR and header.samples == 3 and uid not in _RGB_FROM_CODEC
+    return ybr_to_rgb(stored, header.bits_stored) if coded_as_ybr else stored
+
+
+def _raw(dataset: Dataset, header: Header, uid: str) -> tuple[NDArray[Any], Header, int]:
+    """Decode; also give the header and the codestream's bits, 0 where only the header knows."""
     if _native(dataset, uid):
         words_swapped = uid == _BIG_ENDIAN and dataset["PixelData"].VR == "OW"
-        raw = _native_frame(dataset.PixelData, header, uid != _BIG_ENDIAN, words_swapped)
-        stored = _stored(raw, header, 0)
-    else:
-        frame = codestreams.first_frame(dataset.PixelData, header.frames)
-        codestream = _codestream(frame, uid, header)
-        try:
-            raw = _CODECS[uid].decode(frame, header)
-        except _CODEC_FAULTS as error:
-            raise ImageError("the compressed pixel data cannot be decoded") from error
-        if raw.shape[:2] != (header.rows, header.columns) or raw.ndim != (2 if header.samples == 1 else 3):
-            raise WrongGeometry("the decoded pixel data has another size than the header says")
-        stored = _stored(raw, header, codestream.bits)
-    if header.photometric == "PALETTE COLOR":
-        return _palette(stored, dataset)
-    coded_as_ybr = header.photometric in _YBR and header.samples == 3 and uid not in _RGB_FROM_CODEC
-    return _rgb(stored, header.bits_stored) if coded_as_ybr else stored
+        return _native_frame(dataset.PixelData, header, uid != _BIG_ENDIAN, words_swapped), header, 0
+    frame = codestreams.first_frame(dataset.PixelData, header.frames)
+    codestream = _codestream(frame, uid, header)
+    raw = _CODECS[uid].decode(frame, header)
+    if raw.shape != ((header.rows, header.columns, 3)[: 2 if header.samples == 1 else 3]):
+        raise WrongGeometry("the decoded pixel data has another size than the header says")
+    return raw, header, codestream.bits
 
 
 def _native(dataset: Dataset, uid: str) -> bool:
@@ -130,18 +147,17 @@ def _native_frame(data: bytes, header: Header, little: bool, words_swapped: bool
     """Shape the first frame of native pixel data (PS3.5 §8.1.1, PS3.3 C.7.6.3.1.3)."""
     pixels, allocated = header.rows * header.columns, header.bits_allocated
     if allocated == 1:
-        bits = np.unpackbits(
-            np.frombuffer(data, np.uint8, -(-pixels * header.samples // 8)), bitorder="little"
-        )
-        return bits[: pixels * header.samples].reshape(header.rows, header.columns, -1)[..., 0]
+        bits = np.unpackbits(np.frombuffer(data, np.uint8, -(-pixels // 8)), bitorder="little")
+        return bits[:pixels].reshape(header.rows, header.columns)
     flat = np.frombuffer(data, f"{'<' if little else '>'}u{allocated // 8}")
     if words_swapped and allocated == 8:
         flat = np.frombuffer(data[: len(data) & ~1], np.uint16).byteswap().view(np.uint8)
-    if header.photometric == "YBR_FULL_422" and header.samples == 3 and flat.size < 3 * pixels:
+    subsampled = header.photometric == "YBR_FULL_422" and header.samples == 3
+    if subsampled and (flat.size < 3 * pixels or header.frames > 1):  # some files say 422 and are not
         pairs = flat[: 2 * pixels].reshape(-1, 4)  # Y1 Y2 Cb Cr
         chroma = np.repeat(pairs[:, 2:], 2, axis=0)
-        frame = np.concatenate([pairs[:, :2].reshape(-1, 1), chroma], axis=1)
-        return frame.reshape(header.rows, header.columns, 3)
+        ybr: NDArray[Any] = np.concatenate([pairs[:, :2].reshape(-1, 1), chroma], axis=1)
+        return ybr.reshape(header.rows, header.columns, 3)
     frame = flat[: pixels * header.samples]
     if header.samples == 1:
         return frame.reshape(header.rows, header.columns)
@@ -156,53 +172,18 @@ def _stored(raw: NDArray[Any], header: Header, precision: int) -> NDArray[Any]:
     Codestreams put the value in their lowest bits and often have no sign, or the wrong one: the bits
     count, the header interprets. Without `precision` (native, RLE) High Bit says where the value lies.
     """
-    width = 8 * raw.dtype.itemsize
+    width, signed = 8 * raw.dtype.itemsize, header.signed and header.samples == 1
     bits = min(header.bits_stored, width)
     shift = 0 if precision else max(0, min(header.high_bit, width - 1) + 1 - bits)
     if 0 < precision < bits or precision > header.bits_allocated:
         bits = min(precision, width)
-    unsigned = (
-        np.ascontiguousarray(raw, f"=u{raw.dtype.itemsize}")
-        if raw.dtype.kind == "u"
-        else raw.view(f"u{raw.dtype.itemsize}")
-    )
+    unsigned = np.ascontiguousarray(raw.view(raw.dtype.str.replace("i", "u")), f"=u{raw.dtype.itemsize}")
     if bits == width:
-        return unsigned.view(f"=i{raw.dtype.itemsize}") if header.signed else unsigned
-    aligned = unsigned << unsigned.dtype.type(width - bits - shift)
-    aligned = aligned.view(f"=i{raw.dtype.itemsize}") if header.signed else aligned
-    return np.right_shift(aligned, aligned.dtype.type(width - bits), out=aligned)
-
-
-def _rgb(ybr: NDArray[Any], bits: int) -> NDArray[Any]:
-    """Convert YBR_FULL to RGB (PS3.3 C.7.6.3.1.2)."""
-    top, middle = 2**bits - 1, 2 ** (bits - 1)
-    y, cb, cr = (ybr[..., channel].astype(np.float32) for channel in range(3))
-    cb, cr = cb - middle, cr - middle
-    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.rint(rgb.clip(0, top)).astype(ybr.dtype)
-
-
-def _palette(index: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """Look the colours up (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6); segmented palettes are not read."""
-    channels = []
-    for colour in ("Red", "Green", "Blue"):
-        descriptor = numbers(dataset, f"{colour}PaletteColorLookupTableDescriptor")
-        data = dataset.get(f"{colour}PaletteColorLookupTableData")
-        if len(descriptor) != 3 or not isinstance(data, bytes):
-            raise ImageError("the image refers to a colour palette that the DICOM file does not hold")
-        entries, first, bits = (int(value) for value in descriptor)
-        entries = entries or 65536
-        first -= 65536 if index.dtype.kind == "i" and first >= 32768 else 0
-        wide = len(data) >= 2 * entries
-        table = np.frombuffer(data, ("<u2" if little_endian(dataset) else ">u2") if wide else "u1")
-        table = table[:entries].astype(np.uint16 if bits > 8 and wide else np.uint8)
-        if not table.size:
-            raise ImageError("the colour palette of the DICOM file is empty")
-        position = (index.astype(np.int64) - first).clip(0, table.size - 1)
-        channels.append(table[position])
-    if len({channel.dtype for channel in channels}) > 1:
-        raise ImageError("the colour palette's channels have different depths")
-    return np.stack(channels, axis=-1)
+        return unsigned.view(f"=i{raw.dtype.itemsize}") if signed else unsigned
+    aligned: NDArray[Any] = unsigned << unsigned.dtype.type(width - bits - shift)
+    aligned = aligned.view(f"=i{raw.dtype.itemsize}") if signed else aligned
+    np.right_shift(aligned, aligned.dtype.type(width - bits), out=aligned)
+    return aligned
 
 
 def _jpeg(frame: bytes, header: Header) -> NDArray[Any]:

@@ -76,7 +76,8 @@ def read_image(data: bytes) -> Dataset:
 
     Returns
     -------
-    `read_header`'s dataset with PixelData, and with defaults for what may be absent: SamplesPerPixel 1,
+    `read_header`'s dataset with PixelData (native: of the first frame), and with defaults for what may be
+    absent: SamplesPerPixel 1,
     PhotometricInterpretation MONOCHROME2 (RGB with three samples), BitsStored = BitsAllocated,
     HighBit = BitsStored − 1, PixelRepresentation 0, PlanarConfiguration 0, NumberOfFrames 1.
 
@@ -87,8 +88,10 @@ def read_image(data: bytes) -> Dataset:
     if len(data) > MAX_FILE_BYTES:
         raise ImageError(f"the file has {len(data)} bytes; at most {MAX_FILE_BYTES} are read")
     dataset, source, element = _read(data, MAX_INFLATED_BYTES)
-    stop = len(source) if element.length == UNDEFINED else element.start + element.length
     _complete(dataset)
+    stop = len(source) if element.length == UNDEFINED else element.start + element.length
+    if decoders.is_native(str(dataset.file_meta.TransferSyntaxUID)):
+        stop = min(stop, element.start + decoders.frame_bytes(dataset))
     dataset.add_new(0x7FE00010, "OB" if element.vr == "OB" else "OW", bytes(source[element.start : stop]))
     dataset["PixelData"].is_undefined_length = element.length == UNDEFINED
     decoders.check(dataset)
@@ -219,8 +222,8 @@ def _complete(dataset: Dataset) -> None:
     if samples not in (1, 3):
         raise WrongGeometry(f"SamplesPerPixel is {samples}; 1 and 3 are read")
     allocated = _integer(dataset, "BitsAllocated")
-    if allocated not in (1, 8, 16, 32):
-        raise WrongGeometry(f"BitsAllocated is {allocated}; 1, 8, 16 and 32 are read")
+    if allocated not in ((1, 8, 16, 32) if samples == 1 else (8, 16)):
+        raise WrongGeometry(f"BitsAllocated is {allocated}; 1, 8, 16 and 32 are read, in colour 8 and 16")
     stored = _integer(dataset, "BitsStored", allocated)
     if not 1 <= stored <= allocated:
         stored = allocated

@@ -38,7 +38,8 @@ class Tones(NamedTuple):
     def film(self, stored: NDArray[Any]) -> NDArray[np.uint8]:
         """Apply the formulas to stored values, any shape."""
         grey = self.voi(self.modality(stored.astype(np.float64)))
-        film = np.rint(255 * (1 - grey if self.inverted else grey)).astype(np.uint8)
+        grey = np.nan_to_num(1 - grey if self.inverted else grey)
+        film: NDArray[np.uint8] = np.rint(255 * grey).astype(np.uint8)
         if self.padding:
             film[(stored >= self.padding[0]) & (stored <= self.padding[1])] = 0
         return film
@@ -56,8 +57,9 @@ def grey_film(stored: NDArray[Any], dataset: Dataset) -> tuple[NDArray[np.uint8]
     -------
     uint8, (rows, columns), air dark, bone bright; and notes for the reader.
     """
-    tones = tones_of(stored, dataset)
-    return apply(tones, stored), list(tones.notes)
+    with np.errstate(all="ignore"):  # hostile slopes and windows overflow
+        tones = tones_of(stored, dataset)
+        return apply(tones, stored), list(tones.notes)
 
 
 def apply(tones: Tones, stored: NDArray[Any]) -> NDArray[np.uint8]:
@@ -189,7 +191,8 @@ def _voi_lut(dataset: Dataset, signed: bool) -> Transform | None:
 
     def voi(values: Floats) -> Floats:
         index = np.rint(values - table.first).clip(0, len(table.entries) - 1).astype(np.intp)
-        return table.entries[index] / scale
+        grey: Floats = table.entries[index] / scale
+        return grey
 
     return voi
 

@@ -1,6 +1,6 @@
 """A radiograph's stored values to an 8-bit film, and a film to a network's square input."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from gateway.imaging.attributes import numbers, text
+from gateway.imaging.colour import luma
 from gateway.imaging.dicom import stored_values
 from gateway.imaging.errors import WrongContent
 from gateway.imaging.film import grey_film
@@ -17,7 +18,6 @@ _RADIOGRAPHS = frozenset({"", "CR", "DX", "DR", "RG", "OT", "SC"})
 _LATERAL = frozenset({"LL", "RL", "LATERAL", "LAT"})
 _CHEST = ("CHEST", "THORA", "TORAX", "LUNG")
 _MAX_ANISOTROPY = 4.0
-_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)  # ITU-R BT.601
 
 
 class Radiograph(NamedTuple):
@@ -50,7 +50,9 @@ def render_radiograph(dataset: Dataset) -> Radiograph:
     stored = stored_values(dataset)
     notes = [] if dataset.NumberOfFrames == 1 else ["several frames: the first used"]
     if stored.ndim == 3:
-        film, more = _luma(stored), ["converted from colour"]
+        palette = str(dataset.PhotometricInterpretation) == "PALETTE COLOR"
+        bits = 8 * stored.dtype.itemsize if palette else int(dataset.BitsStored)
+        film, more = luma(stored, bits), ["converted from colour"]
     else:
         film, more = grey_film(stored, dataset)
     pixels, resampled = _square_pixels(film, dataset)
@@ -106,12 +108,6 @@ def _shown(value: str) -> str:
     return (
         value if len(value) <= 16 and value.replace("_", "").replace(" ", "").isalnum() else "something else"
     )
-
-
-def _luma(rgb: NDArray[Any]) -> NDArray[np.uint8]:
-    scale = 1.0 if rgb.dtype == np.uint8 else 255 / 65535
-    grey = cv2.transform(np.ascontiguousarray(rgb, np.float32), _LUMA * np.float32(scale))
-    return np.rint(grey).clip(0, 255).astype(np.uint8).reshape(rgb.shape[:2])
 
 
 def _square_pixels(film: NDArray[np.uint8], dataset: Dataset) -> tuple[NDArray[np.uint8], list[str]]:
