@@ -61,10 +61,14 @@ def _object(content_type: str, body: bytes) -> dict[str, Any]:
     if content_type != "application/json":
         raise UnsupportedMediaType(NOT_JSON)
     try:
-        value = json.loads(body)
+        value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise UnsupportedMediaType(NOT_JSON) from error
     return value if isinstance(value, dict) else {}
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is Python's word, not JSON's")
 
 
 def _path(fields: dict[str, Any], name: str, missing: str) -> str:
@@ -93,7 +97,10 @@ def _patient_id(fields: dict[str, Any]) -> str | None:
 
 def shown(value: Any) -> str:
     """Repeat a caller's value in a message: text as it is, anything else as JSON, cut where it is long."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except RecursionError:  # read a few calls further up the stack than it is written
+        text = "…"
     return text if len(text) <= 4096 else text[:4096] + "…"
 
 

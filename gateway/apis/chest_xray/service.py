@@ -214,18 +214,19 @@ def _open_film(roots: Roots, asked: SingleInference) -> Film:
     try:
         if not path.lower().endswith(".dcm"):
             raise InvalidRequest(f"Requested image is not a DICOM file: {schema.shown(path)}")
-        return Film(file, asked.patient_id or _patient_id(file, path))
+        return Film(file, _patient_id(file, path, asked.patient_id))
     except BaseException:
         file.close()
         raise
 
 
-def _patient_id(file: OpenedFile, path: str) -> str:
+def _patient_id(file: OpenedFile, path: str, given: str | None) -> str:
     try:
-        patient_id = read_patient_id(_header(file))
+        header = _header(file)
     except ImageError as error:
         message = f"Invalid DICOM image, unable to fetch patient ID: {schema.shown(path)}"
         raise InvalidRequest(message) from error
+    patient_id = given or read_patient_id(header)
     if not patient_id:
         raise InvalidRequest(f"Patient ID is empty or None: {schema.shown(path)}")
     return patient_id
