@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydicom import Dataset
@@ -36,6 +36,8 @@ from gateway.triton.client import TritonClient
 from gateway.web.mount import request_id
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 API = MODEL = "chest_xray"
 CANARY_TIMEOUT_SECONDS = 10.0
@@ -116,9 +118,9 @@ class ChestXray:
         InvalidImage, InferenceFailed, ModelUnavailable, InferenceTimeout
             No prediction came.
         """
-        with _stage("open"):
-            film = await asyncio.to_thread(_open_film, self._input_roots, asked)
-        with film.file:
+        with contextlib.ExitStack() as opened:
+            with _stage("open"):
+                film = await _to_its_end(_open_film, opened, self._input_roots, asked)
             if asked.output_folder_path is None:
                 return await asyncio.to_thread(_with_images, await self._predict(film))
             name = folder_name(film.patient_id)
@@ -128,7 +130,7 @@ class ChestXray:
                 with _stage("report"):
                     report = await self._reports.build(self._report_content(answer))
                 with _stage("write"):
-                    await asyncio.to_thread(_publish, output, name, prediction, answer, report)
+                    await _to_its_end(_publish, output, name, prediction, answer, report)
         return prediction if asked.returns_data else None
 
     async def infer(self, dicom: bytes, *, priority: int = INTERACTIVE) -> Prediction:
@@ -157,7 +159,7 @@ class ChestXray:
     async def _predict(self, film: "Film") -> Prediction:
         async with self._admission.turn(timeout_seconds=self._timeout_seconds) as left:
             # Read no sooner, so that films that wait their turn take no memory.
-            dicom = await asyncio.to_thread(_read_film, film.file)
+            dicom = await _to_its_end(_read_film, film.file)
             answer = await self._infer(dicom, left)
         return _as_patient(answer, film.patient_id)
 
@@ -188,12 +190,22 @@ class ChestXray:
         stack = contextlib.ExitStack()
         try:
             with _stage("open_output"):
-                output = await asyncio.to_thread(_enter_output, stack, self._output_roots, path, name)
+                output = await _to_its_end(_enter_output, stack, self._output_roots, path, name)
             yield output
         except OutputFailed as error:
             raise OutputFailed(f"Unable to create output folder: {schema.shown(path)}") from error
         finally:
             await asyncio.to_thread(stack.__exit__, *sys.exc_info())
+
+
+async def _to_its_end(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Run in a thread and stay until it is done, even when cut off: it still uses what is closed next."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
 
 
 class Film(NamedTuple):
@@ -203,21 +215,17 @@ class Film(NamedTuple):
     patient_id: str
 
 
-def _open_film(roots: Roots, asked: SingleInference) -> Film:
+def _open_film(opened: contextlib.ExitStack, roots: Roots, asked: SingleInference) -> Film:
     path = asked.input_image_path
     try:
-        file = roots.open_input(path)
+        file = opened.enter_context(roots.open_input(path))
     except PathRefused as error:
         raise schema.invalid_path("input_image_path", path) from error
     except PathMissing as error:
         raise InvalidRequest(f"Input image path does not exist: {schema.shown(path)}") from error
-    try:
-        if not path.lower().endswith(".dcm"):
-            raise InvalidRequest(f"Requested image is not a DICOM file: {schema.shown(path)}")
-        return Film(file, _patient_id(file, path, asked.patient_id))
-    except BaseException:
-        file.close()
-        raise
+    if not path.lower().endswith(".dcm"):
+        raise InvalidRequest(f"Requested image is not a DICOM file: {schema.shown(path)}")
+    return Film(file, _patient_id(file, path, asked.patient_id))
 
 
 def _patient_id(file: OpenedFile, path: str, given: str | None) -> str:
@@ -276,7 +284,8 @@ def _as_patient(answer: Prediction, patient_id: str) -> Prediction:
 
 
 def _with_paths(prediction: dict[str, Any], folder: str, name: str) -> dict[str, Any]:
-    stem = os.path.join(os.path.normpath(folder), name, name)
+    # POSIX leaves a double slash at the start its own meaning, and normpath leaves it standing.
+    stem = os.path.join("/" + os.path.normpath(folder).lstrip("/"), name, name)
     return _in_order(prediction, f"{stem}_source_image.png", f"{stem}_heatmap.png")
 
 
