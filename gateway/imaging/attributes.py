@@ -5,6 +5,7 @@ from math import isfinite
 import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 
 _FAULTS = (
     ValueError,
@@ -15,6 +16,7 @@ _FAULTS = (
     NotImplementedError,
     RecursionError,
     OSError,
+    BytesLengthException,
 )
 """What pydicom raises where a value is not what its VR says."""
 

@@ -61,12 +61,14 @@ def _joined(items: Iterator[memoryview | bytes]) -> bytes:
 
 
 def _items(pixel_data: bytes) -> Iterator[memoryview | bytes]:
-    """Give each item's bytes; a last item that is cut short is given as far as it goes."""
+    """Give each item's bytes; refuse one that is cut short, as half a film would pass for a whole one."""
     view, at = memoryview(pixel_data), 0
     while at + 8 <= len(view) and view[at : at + 4] == _ITEM:
         (length,) = struct.unpack_from("<L", view, at + 4)
-        yield view[at + 8 : at + 8 + length]
         at += 8 + length
+        if at > len(view):
+            raise WrongGeometry("the compressed pixel data is cut off")
+        yield view[at - length : at]
 
 
 def jpeg(frame: bytes) -> Codestream:
@@ -80,6 +82,8 @@ def jpeg(frame: bytes) -> Codestream:
                 raise ImageError("the JPEG header in the pixel data is damaged")
             marker = frame[at + 1]
             if marker in _SOF:
+                if frame.rfind(b"\xff\xd9") < at:  # libjpeg would fill the rest with grey
+                    raise ImageError("the JPEG in the pixel data is cut off")
                 bits, rows, columns, samples = struct.unpack_from(">BHHB", frame, at + 4)
                 return Codestream(rows, columns, samples, bits)
             if marker == 0xFF:
@@ -157,3 +161,10 @@ def rle(frame: bytes, rows: int, columns: int, samples: int, bits_allocated: int
     if used[0] < 64 or any(a >= b for a, b in zip(used, [*used[1:], len(frame)], strict=True)):
         raise ImageError("the RLE header in the pixel data is damaged")
     return Codestream(rows, columns, samples, 0)
+
+
+def rle_segments(frame: bytes) -> Iterator[bytes]:
+    """Give the segments of a frame that `rle` has checked."""
+    count, *offsets = struct.unpack_from("<16L", frame)
+    for start, stop in zip(offsets[:count], [*offsets[1:count], len(frame)], strict=True):
+        yield frame[start:stop]

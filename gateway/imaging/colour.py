@@ -19,7 +19,8 @@ def ybr_to_rgb(ybr: NDArray[Any], bits: int) -> NDArray[Any]:
     y, cb, cr = (ybr[..., channel].astype(np.float32) for channel in range(3))
     cb, cr = cb - middle, cr - middle
     rgb: NDArray[Any] = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.rint(rgb.clip(0, top)).astype(ybr.dtype)
+    rounded: NDArray[Any] = np.rint(rgb.clip(0, top))
+    return rounded.astype(ybr.dtype)
 
 
 def palette_to_rgb(index: NDArray[Any], dataset: Dataset) -> NDArray[Any]:

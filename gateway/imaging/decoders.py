@@ -1,4 +1,4 @@
-"""Pixel data to stored values: one decoder per transfer syntax, imagecodecs and pylibjpeg-rle."""
+"""Pixel data to stored values: one decoder per transfer syntax, out of imagecodecs."""
 
 import zlib
 from collections.abc import Callable
@@ -8,7 +8,6 @@ import imagecodecs  # imports each codec only when it is first used
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from rle.rle import decode_frame
 
 from gateway.imaging import codestreams
 from gateway.imaging.codestreams import Codestream
@@ -200,8 +199,17 @@ def _jpeg_lossless(frame: bytes, header: Header) -> NDArray[Any]:
 
 
 def _rle(frame: bytes, header: Header) -> NDArray[Any]:
-    flat = decode_frame(frame, header.rows * header.columns, header.bits_allocated, "<")
-    return _native_frame(bytes(flat), header._replace(planar=True, photometric=""), little=True)
+    """Unpack byte planes, most significant first, sample after sample (PS3.5 annex G)."""
+    pixels, planes = header.rows * header.columns, header.bits_allocated // 8
+    words = np.empty((header.samples, pixels, planes), np.uint8)
+    packed = codestreams.rle_segments(frame)
+    for sample in range(header.samples):
+        for plane in reversed(range(planes)):
+            # Room for the run that some encoders pad a segment with.
+            plain = imagecodecs.packbits_decode(next(packed), out=bytearray(pixels + 128))
+            words[sample, :, plane] = np.frombuffer(plain, np.uint8, pixels)
+    image = words.view(f"<u{planes}").reshape(header.samples, header.rows, header.columns)
+    return image[0] if header.samples == 1 else image.transpose(1, 2, 0)
 
 
 def _deflated(frame: bytes, header: Header) -> NDArray[Any]:

@@ -4,6 +4,7 @@ import zlib
 from typing import Any
 
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
@@ -25,6 +26,8 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _IMPLICIT = "1.2.840.10008.1.2"
 _EXPLICIT = "1.2.840.10008.1.2.1"
+_GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
+_COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _DICOMDIR = "1.2.840.10008.1.3.10"
 
 CONVERSION_FAULTS = (
@@ -228,11 +231,28 @@ def _complete(dataset: Dataset) -> None:
     if not 1 <= stored <= allocated:
         stored = allocated
     high = _integer(dataset, "HighBit", stored - 1)
+    frames = max(1, _integer(dataset, "NumberOfFrames", 1))
+    checked: dict[str, int | str] = {
+        "Rows": rows,
+        "Columns": columns,
+        "SamplesPerPixel": samples,
+        "PhotometricInterpretation": _photometric(dataset, samples),
+        "BitsAllocated": allocated,
+        "BitsStored": stored,
+        "HighBit": high if stored - 1 <= high < allocated else stored - 1,
+        "PixelRepresentation": int(_integer(dataset, "PixelRepresentation", 0) == 1),
+        "PlanarConfiguration": int(_integer(dataset, "PlanarConfiguration", 0) == 1),
+        "NumberOfFrames": min(frames, 2**31 - 1),
+    }
+    for keyword, value in checked.items():  # with the right VR, whatever the file's was
+        dataset.add_new(keyword, dictionary_VR(keyword), value)
+
+
+def _photometric(dataset: Dataset, samples: int) -> str:
+    """Give Photometric Interpretation, checked against the number of samples (PS3.3 C.7.6.3.1.2)."""
     photometric = text(dataset, "PhotometricInterpretation").strip().upper()
-    dataset.SamplesPerPixel = samples
-    dataset.PhotometricInterpretation = photometric or ("MONOCHROME2" if samples == 1 else "RGB")
-    dataset.BitsStored = stored
-    dataset.HighBit = high if stored - 1 <= high < allocated else stored - 1
-    dataset.PixelRepresentation = 1 if _integer(dataset, "PixelRepresentation", 0) == 1 else 0
-    dataset.PlanarConfiguration = 1 if _integer(dataset, "PlanarConfiguration", 0) == 1 else 0
-    dataset.NumberOfFrames = max(1, _integer(dataset, "NumberOfFrames", 1))
+    if not photometric:
+        return "MONOCHROME2" if samples == 1 else "RGB"
+    if photometric not in (_GREY if samples == 1 else _COLOUR):
+        raise ImageError(f"PhotometricInterpretation is not one that is read for {samples} samples per pixel")
+    return photometric

@@ -1,13 +1,12 @@
 """Run one function in a process of its own that may crash, hang or eat memory without taking us along."""
 
-import ctypes
+import fcntl
 import importlib
 import mmap
 import os
 import pickle
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -23,7 +22,6 @@ Result = TypeVar("Result")
 
 START_SECONDS = 60.0
 _READY, _RESULT, _IMAGE_ERROR, _OUT_OF_MEMORY = range(4)
-_PR_SET_PDEATHSIG = 1
 # One thread: as many workers run as cores are given to them, and thread stacks count as memory.
 _ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
@@ -66,6 +64,7 @@ class Isolated(Generic[Result]):
         self._lock = threading.Lock()
         self._worker: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._lifeline = -1
         self._ready = False
 
     def start(self) -> None:
@@ -139,28 +138,25 @@ class Isolated(Generic[Result]):
 
     def _replace(self) -> None:
         self._stop()
-        self._socket, theirs = socket.socketpair()
         path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+        self._socket, theirs = socket.socketpair()
+        lifeline, self._lifeline = os.pipe()
         with theirs:
-            command = [
-                self._python,
-                "-m",
-                __name__,
-                self._name,
-                str(theirs.fileno()),
-                str(self._memory_bytes),
-            ]
+            descriptors = (theirs.fileno(), lifeline)
+            numbers = map(str, (*descriptors, self._memory_bytes))
             self._worker = subprocess.Popen(
-                [*command, str(os.getpid())],
+                [self._python, "-m", __name__, self._name, *numbers],
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=descriptors,
                 start_new_session=True,
             )
+        os.close(lifeline)
 
     def _stop(self) -> None:
         if self._socket:
             self._socket.close()
+            os.close(self._lifeline)
         if self._worker:
             self._worker.kill()
             self._worker.wait()
@@ -221,11 +217,18 @@ def _receive(connection: socket.socket) -> tuple[int, Any]:
         os.close(files[0])
 
 
-def _serve(name: str, descriptor: int, memory_bytes: int, parent: int) -> None:
+def _die_with_parent(lifeline: int) -> None:
+    """Have the kernel end us, by SIGIO, when the other end of a pipe closes, whatever we are doing.
+
+    PR_SET_PDEATHSIG would do so already when the thread ends that started us.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
+
+
+def _serve(name: str, descriptor: int, lifeline: int, memory_bytes: int) -> None:
     """Answer calls until the other end closes."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
+    _die_with_parent(lifeline)
     module, function_name = name.split(":")
     function = getattr(importlib.import_module(module), function_name)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
