@@ -125,7 +125,8 @@ def encoded(pixels: np.ndarray, syntax: str) -> bytes:
             pixels, rows=pixels.shape[0], columns=pixels.shape[1], number_of_frames=1,
             samples_per_pixel=3 if pixels.ndim == 3 else 1, bits_allocated=bits, bits_stored=bits,
             pixel_representation=int(pixels.dtype.kind == "i"), planar_configuration=0,
-            photometric_interpretation="RGB" if pixels.ndim == 3 else "MONOCHROME2", encoding_plugin="pydicom",
+            photometric_interpretation="RGB" if pixels.ndim == 3 else "MONOCHROME2",
+            encoding_plugin="pydicom",
         )  # fmt: skip
     if syntax == JPEG_LOSSLESS:
         return imagecodecs.jpeg8_encode(unsigned, lossless=True, predictor=1, bitspersample=bits)
