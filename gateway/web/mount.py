@@ -42,6 +42,9 @@ def application(unrouted: ErrorAnswer) -> web.Application:
 
     @web.middleware
     async def answer_unrouted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get("X-Request-ID", "")
+        # Every time, for one connection's requests share their context.
+        request_id.set(given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
         try:
             return await handler(request)
         except web.HTTPNotFound:
@@ -51,7 +54,14 @@ def application(unrouted: ErrorAnswer) -> web.Application:
             response.headers["Allow"] = error.headers["Allow"]
         return _finish(request, response, "none", 0.0)
 
-    return web.Application(middlewares=[answer_unrouted])
+    app = web.Application(middlewares=[answer_unrouted])
+    app.on_response_prepare.append(_without_server)
+    return app
+
+
+async def _without_server(_: web.Request, response: web.StreamResponse) -> None:
+    """Take away the versions of Python and aiohttp."""
+    response.headers.popall("Server", None)
 
 
 def mount(
@@ -75,8 +85,6 @@ def mount(
 def _wrap(handler: Handler, error_answer: ErrorAnswer, api: str) -> Handler:
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
-        given = request.headers.get("X-Request-ID", "")
-        request_id.set(given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex)
         started = time.perf_counter()
         response = await _safely(handler, request, error_answer)
         return _finish(request, response, api, time.perf_counter() - started)
