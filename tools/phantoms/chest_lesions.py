@@ -71,8 +71,8 @@ def lung_fields(pixels: np.ndarray) -> Lungs | None:
     local = cv2.resize(coarse, (side, side)).astype(np.int16)
     # A stricter threshold parts lungs that run into the dark beside the chest.
     for offset, opening in ((2, 5), (2, 9), (8, 5), (8, 9), (14, 7), (20, 7), (26, 7)):
-        dark = (smooth < local - offset).astype(np.uint8)
-        dark = cv2.morphologyEx(dark, cv2.MORPH_OPEN, np.ones((opening, opening), np.uint8))
+        below = (smooth < local - offset).astype(np.uint8)
+        dark = np.asarray(cv2.morphologyEx(below, cv2.MORPH_OPEN, np.ones((opening, opening), np.uint8)))
         left = _largest_inside(dark, slice(0, side // 2))
         right = _largest_inside(dark, slice(side // 2, side))
         if left is not None and right is not None:
@@ -182,7 +182,7 @@ def cavity(pixels: np.ndarray, lungs: Lungs, generator: Generator) -> np.ndarray
     outer = _blob(pixels.shape, centre, radii, generator)
     inner = _blob(pixels.shape, centre, radii * (1 - wall), generator)
     ring = np.clip(outer - inner, 0, 1) * generator.uniform(0.3, 0.55) - 0.08 * inner
-    return _within(ring, field) + patches(pixels, lungs, generator, field) * 0.6
+    return np.asarray(_within(ring, field) + patches(pixels, lungs, generator, field) * 0.6)
 
 
 def patches(
@@ -346,7 +346,7 @@ def pleural_effusion(pixels: np.ndarray, lungs: Lungs, generator: Generator) -> 
         share = np.clip(outwards / (box.right - box.left), 0, 1)
         climb = generator.uniform(0.12, 0.4) + generator.uniform(0.1, 0.25) * share**3
         level = box.bottom - box.height * climb
-        fluid = 1 / (1 + np.exp((level - y) / (pixels.shape[0] / 100)))
+        fluid = 1 / (1 + np.exp(np.clip((level - y) / (pixels.shape[0] / 100), -30, 30)))
         # Fluid is about as bright as what lies below the diaphragm, whatever the exposure.
         below = film[box.bottom : box.bottom + pixels.shape[0] // 12, box.left : box.right]
         target = min(float(np.percentile(below, 60)) if below.size else 0.8, 0.95)

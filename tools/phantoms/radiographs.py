@@ -220,17 +220,17 @@ def texture(generator: Generator) -> np.ndarray:
     """Draw noise, clouds, a gradient, stripes or a blank."""
     kind = generator.integers(0, 5)
     if kind == 0:
-        return generator.random((SIDE, SIDE)).astype(np.float32)
+        return np.asarray(generator.random((SIDE, SIDE)), np.float32)
     if kind == 1:
         octaves = [_clouds(generator, scale) * scale for scale in (0.01, 0.03, 0.08, 0.2)]
         return np.asarray(sum(octaves))
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
-    phase = x * generator.normal() + y * generator.normal()
+    x = np.linspace(0, 1, SIDE, dtype=np.float32)
+    phase = np.add.outer(x * generator.normal(), x * generator.normal())
     if kind == 2:
-        return np.asarray(phase)
+        return np.asarray(phase, np.float32)
     if kind == 3:
         return np.asarray(np.sin(phase * generator.uniform(5, 60)))
-    return _canvas(generator.random()) + 0.01 * _clouds(generator, 0.01)
+    return np.asarray(_canvas(generator.random()) + 0.01 * _clouds(generator, 0.01))
 
 
 def shapes(generator: Generator) -> np.ndarray:

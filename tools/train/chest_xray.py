@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS
@@ -27,9 +28,9 @@ HELD_OUT_THUMBNAILS = 4
 class Effort(NamedTuple):
     """How long to train."""
 
-    pretrain_steps: int = 600
-    fine_tune_steps: int = 350
-    gate_epochs: int = 10
+    pretrain_steps: int = 200
+    fine_tune_steps: int = 200
+    gate_epochs: int = 5
 
 
 class Data(NamedTuple):
@@ -68,14 +69,18 @@ def train(data_dir: Path, output_dir: Path, seed: int = 0, effort: Effort | None
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
     from tools.train.chest.export import export
+    from tools.train.chest.findings import fine_tune
     from tools.train.chest.networks import Classifier
 
     effort = effort or Effort()
     torch.manual_seed(seed)
+    cv2.setNumThreads(1)  # its threads and torch's would wait for each other
     data = read(data_dir, seed)
     gate = train_gate(data, seed, effort)
-    findings, points, figures = train_findings(data, seed, effort)
-    export(Classifier(findings, gate, len(FINDINGS)), output_dir / "model.onnx")
+    start = pretrain(data, seed, effort)
+    network = fine_tune(start, data.films, _normal(data.films), seed, effort.fine_tune_steps)
+    export(Classifier(network, gate, len(FINDINGS)), output_dir / "model.onnx")
+    points, figures = cross_validate(data, start, seed, effort)
     _write(output_dir / "operating_points.json", {"model_version": MODEL_VERSION, "findings": points})
     _write(output_dir / "figures.json", {"seed": seed, "effort": effort._asdict(), **figures})
     logger.info("written to %s", output_dir)
@@ -102,31 +107,36 @@ def train_gate(data: Data, seed: int, effort: Effort) -> "ChestGate":
     return fit_gate(sources, seed, effort.gate_epochs)
 
 
-def train_findings(
-    data: Data, seed: int, effort: Effort
-) -> tuple["FindingsNetwork", dict[str, Any], dict[str, Any]]:
-    """Cross-validate, then train on all films.
+def pretrain(data: Data, seed: int, effort: Effort) -> "FindingsNetwork":
+    """Train the findings network on lesions drawn on thumbnails, which are of thousands of patients."""
+    from tools.train.chest import findings
+    from tools.train.chest.composites import backgrounds, enlarged
+
+    chest = data.thumbnails[0].pixels[~data.held_out[0]][:THUMBNAILS_TO_DRAW_ON]
+    return findings.pretrain(backgrounds(enlarged(chest)), seed, effort.pretrain_steps)
+
+
+def cross_validate(
+    data: Data, start: "FindingsNetwork", seed: int, effort: Effort
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train anew without each fold in turn, as the shipped network was trained on all films.
 
     Returns
     -------
-    The network, the operating points by finding, and the figures.
+    The operating points by finding, and the figures.
     """
-    from tools.train.chest import findings
-    from tools.train.chest.composites import backgrounds, enlarged
     from tools.train.chest.evaluate import figures_of, judge, operating_points
+    from tools.train.chest.findings import fine_tune
 
-    chest = data.thumbnails[0].pixels[~data.held_out[0]][:THUMBNAILS_TO_DRAW_ON]
-    start = findings.pretrain(backgrounds(enlarged(chest)), seed, effort.pretrain_steps)
     judged = []
     for fold in range(FOLDS):
         began = time.monotonic()
         learnt = _chosen(data.films, data.fold != fold)
-        network = findings.fine_tune(start, learnt, _normal(learnt), seed + fold, effort.fine_tune_steps)
+        network = fine_tune(start, learnt, _normal(learnt), seed + fold, effort.fine_tune_steps)
         judged.append(judge(network, _chosen(data.films, data.fold == fold), seed + fold))
         logger.info("fold %d of %d: %.0f s", fold + 1, FOLDS, time.monotonic() - began)
     points = operating_points(judged)
-    network = findings.fine_tune(start, data.films, _normal(data.films), seed, effort.fine_tune_steps)
-    return network, points, figures_of(judged, points)
+    return points, figures_of(judged, points)
 
 
 def _chosen(films: Films, chosen: np.ndarray) -> Films:

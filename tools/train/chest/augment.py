@@ -33,24 +33,24 @@ def shift_and_turn(
     rows, columns = pixels.shape
     scale = generator.uniform(*zoom)
     matrix = cv2.getRotationMatrix2D((columns / 2, rows / 2), generator.uniform(-degrees, degrees), scale)
-    matrix[:, 2] += generator.uniform(-shift, shift, 2) * np.array([columns, rows])
-    matrix = np.diag([side / columns, side / rows]) @ matrix
-    return np.asarray(cv2.warpAffine(pixels, matrix, (side, side), flags=cv2.INTER_LINEAR))
+    moved = generator.uniform(-shift, shift, 2) * np.array([columns, rows])
+    whole = np.diag([side / columns, side / rows]) @ (matrix + np.pad(moved[:, None], ((0, 0), (2, 0))))
+    return np.asarray(cv2.warpAffine(pixels, whole, (side, side), flags=cv2.INTER_LINEAR))
 
 
 def expose(pixels: np.ndarray, generator: Generator) -> np.ndarray:
     """Change gamma, window and brightness of an image in [0, 1]; float32, same shape, in [0, 1]."""
     low, high = generator.uniform(0, 0.12), generator.uniform(0.85, 1.1)
-    windowed = np.clip((pixels - low) / (high - low), 0, 1)
-    curve = windowed ** np.exp(generator.normal(0, 0.3))
-    return np.asarray(np.clip(curve * generator.uniform(0.75, 1.1), 0, 1), np.float32)
+    windowed = np.clip((pixels - np.float32(low)) / np.float32(high - low), 0, 1)
+    curve = cv2.pow(windowed, float(np.exp(generator.normal(0, 0.3))))
+    return np.asarray(np.clip(curve * np.float32(generator.uniform(0.75, 1.1)), 0, 1), np.float32)
 
 
 def soften(pixels: np.ndarray, generator: Generator, blur: float) -> np.ndarray:
     """Blur by up to `blur` pixels and add noise; float32 in [0, 1]."""
     sigma = generator.uniform(0.01, blur)
     smooth = cv2.GaussianBlur(pixels, (0, 0), sigma) if sigma > 0.3 else pixels
-    noise = generator.standard_normal(pixels.shape, np.float32) * generator.uniform(0, 0.025)
+    noise = generator.standard_normal(pixels.shape, np.float32) * np.float32(generator.uniform(0, 0.025))
     return np.clip(smooth + noise, 0, 1).astype(np.float32)
 
 

@@ -15,7 +15,7 @@ from tools.train.chest.networks import FindingsNetwork
 
 logger = logging.getLogger(__name__)
 
-DRAWINGS = 3
+DRAWINGS = 2
 """Lesions of each kind drawn on each normal film of a test fold."""
 SPECIFICITY = 0.90
 SPECIFICITY_DRAWN = 0.95
@@ -34,7 +34,7 @@ class Judged(NamedTuple):
     untouched: np.ndarray
     """float32 (M, 12): of the normal films whose lungs were found."""
     drawn: dict[str, np.ndarray]
-    """float32 (3·M,) by finding: probability of that finding where it was drawn."""
+    """float32 (2·M,) by finding: probability of that finding where it was drawn."""
 
 
 def probabilities_of(network: FindingsNetwork, films: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def read_films(folder: Path) -> Films:
 
 def fitted(pixels: np.ndarray) -> np.ndarray:
     """Fit an image, uint8, into the network's square as the server does; uint8 (256, 256)."""
-    return np.rint(square_input(pixels, SIZE)[0] * 255).astype(np.uint8)
+    return np.asarray(np.rint(square_input(pixels, SIZE)[0] * 255), np.uint8)
 
 
 def _comparator(row: dict[str, str], labels: tuple[str, ...]) -> float:

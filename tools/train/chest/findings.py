@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 OUTPUTS = len(FINDINGS) + len(AUXILIARY) + 1
 """Maps while training: the findings, further labels, and whether the film was taken AP."""
-REAL, DRAWN_FILMS = 24, 16
+REAL, DRAWN_FILMS = 24, 8
 """Films of either kind in a batch."""
 TEACHER_SHARE = 0.6
 """Weight of the comparator's opinion in a target; the NIH label, text-mined and noisy, has the rest."""
@@ -54,7 +54,7 @@ def fine_tune(
     seed
         Of the order and of all random changes.
     steps
-        Batches of 24 real films and 16 composites.
+        Batches of 24 real films and 8 composites.
 
     Returns
     -------
@@ -64,6 +64,9 @@ def fine_tune(
     generator = np.random.default_rng(seed)
     network = copy.deepcopy(start)
     targets, weights = targets_of(films)
+    opinion = opinion_of(films)
+    spread = torch.from_numpy(opinion.std(0))
+    known = np.flatnonzero(films.comparator.any(0))
 
     def loss_of() -> Tensor:
         chosen = generator.choice(len(films.pixels), REAL, replace=False)
@@ -73,7 +76,8 @@ def fine_tune(
         drawn.weights[:, LABELLED] *= 0.5 * drawn.targets[:, LABELLED]
         logits = _maps(network, images).mean((2, 3))
         real = _weighted_loss(logits, targets[chosen], weights[chosen])
-        return real + 0.5 * _composite_loss(network, drawn)
+        differences = (logits[:, known] - torch.from_numpy(opinion[chosen][:, known])) / spread[known]
+        return real + 0.5 * differences.square().mean() + 0.5 * _composite_loss(network, drawn)
 
     return _descend(network, loss_of, steps, 2e-3)
 
@@ -83,8 +87,8 @@ def _descend(
 ) -> FindingsNetwork:
     """Minimise a loss and give the running average of the weights."""
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.98), use_buffers=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.2)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.97), use_buffers=True)
     network.train()
     started, losses = time.monotonic(), []
     for step in range(steps):
@@ -98,8 +102,9 @@ def _descend(
         if step % 50 == 49:
             elapsed = time.monotonic() - started
             logger.info("step %d: loss %.4f, %.0f s", step + 1, np.mean(losses[-50:]), elapsed)
-    result: FindingsNetwork = average.module
-    return result.eval()
+    averaged: FindingsNetwork = average.module
+    averaged.eval()
+    return averaged
 
 
 def targets_of(films: Films) -> tuple[np.ndarray, np.ndarray]:
@@ -107,28 +112,37 @@ def targets_of(films: Films) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    Targets and weights, both float32 (N, 17).
+    Targets and weights, both float32 (N, 17). A finding without labels counts as absent, with full
+    weight only on the films without any finding.
     """
-    known = films.labels.any(0)
-    targets = np.where(known, _softened(films), 0.02)
-    weights = np.where(known, 1.0, np.where(films.normal[:, None], 1.0, 0.3))
+    known = films.comparator.any(0)
+    mixed = TEACHER_SHARE * _sigmoid(opinion_of(films)) + (1 - TEACHER_SHARE) * films.labels
+    targets = np.where(known, mixed, 0.02)
+    weights = np.where(known | films.normal[:, None], 1.0, 0.3)
     view = films.view_ap[:, None].astype(np.float32)
     weights = np.concatenate([weights, np.full_like(view, 0.3)], 1)
     return np.concatenate([targets, view], 1).astype(np.float32), weights.astype(np.float32)
 
 
-def _softened(films: Films) -> np.ndarray:
-    """Mix labels with the comparator's probabilities, shifted so that their mean is the label's."""
+def opinion_of(films: Films) -> np.ndarray:
+    """Give the comparator's logits, shifted so that their mean probability is the labels' mean.
+
+    Returns
+    -------
+    float32 (N, 16). The published network was tuned to rarer findings than these films have.
+    """
     probability = np.clip(films.comparator, 1e-6, 1 - 1e-6)
     teacher = np.log(probability / (1 - probability))
-    wanted = films.labels.mean(0)
     low, high = np.full(teacher.shape[1], -20.0), np.full(teacher.shape[1], 20.0)
     for _ in range(40):
         shift = (low + high) / 2
-        below = (1 / (1 + np.exp(-(teacher + shift)))).mean(0) < wanted
+        below = _sigmoid(teacher + shift).mean(0) < films.labels.mean(0)
         low, high = np.where(below, shift, low), np.where(below, high, shift)
-    opinion = 1 / (1 + np.exp(-(teacher + shift)))
-    return np.asarray(TEACHER_SHARE * opinion + (1 - TEACHER_SHARE) * films.labels)
+    return np.asarray(teacher + low, np.float32)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-logits)))
 
 
 def _maps(network: FindingsNetwork, images: np.ndarray) -> Tensor:
@@ -157,4 +171,4 @@ def _composite_loss(network: FindingsNetwork, batch: CompositeBatch) -> Tensor:
     drawn = maps[shown, batch.targets[shown].argmax(1)]
     inside = (drawn * region).sum((1, 2)) / region.sum((1, 2))
     outside = (drawn * (1 - region)).sum((1, 2)) / (1 - region).sum((1, 2)).clamp(min=1.0)
-    return named + 0.2 * torch.relu(2.0 - (inside - outside)).mean()
+    return named + torch.relu(2.0 - (inside - outside)).mean()

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 128
 EPOCH_IMAGES = 16_000
+ONE_CLASS_IMAGES = 10_000
 WANTED_PASS_RATE = 0.998
 """Of randomly changed training films, at each of the three margins."""
 SLACK = 1.15
@@ -89,7 +90,7 @@ def chest_set(sources: GateSources, generator: np.random.Generator, count: int) 
 
 def fit_one_class(gate: ChestGate, sources: GateSources, generator: np.random.Generator) -> None:
     """Fit the principal components of randomly changed chest films."""
-    halved = torch.nn.functional.avg_pool2d(chest_set(sources, generator, 12_000), 2).flatten(1)
+    halved = torch.nn.functional.avg_pool2d(chest_set(sources, generator, ONE_CLASS_IMAGES), 2).flatten(1)
     one_class = gate.one_class
     mean = halved.mean(0)
     values, vectors = torch.linalg.eigh((halved - mean).T @ (halved - mean) / len(halved))
@@ -99,16 +100,16 @@ def fit_one_class(gate: ChestGate, sources: GateSources, generator: np.random.Ge
     one_class.scale.copy_(values[-count:].sqrt())
 
 
-@torch.no_grad()  # type: ignore[misc]  # torch is not there when the types are checked
 def _set_limits(gate: ChestGate, sources: GateSources, generator: np.random.Generator) -> None:
     """Place the operating point of the network and both one-class limits."""
-    chest = chest_set(sources, generator, 8_000)
+    chest = chest_set(sources, generator, ONE_CLASS_IMAGES)
     halved = torch.nn.functional.avg_pool2d(chest, 2).flatten(1)
-    residual, distance = gate.one_class(halved)
+    with torch.no_grad():
+        residual, distance = gate.one_class(halved)
+        logits = torch.cat([gate.network(part) for part in chest.split(500)])
     gate.residual_limit.copy_(residual.quantile(WANTED_PASS_RATE) * SLACK)
     gate.distance_limit.copy_(distance.quantile(WANTED_PASS_RATE) * SLACK)
     # An unsure network refuses: the point lies as high as the wanted pass rate lets it.
-    logits = torch.cat([gate.network(part) for part in chest.split(500)])
     gate.bias.copy_(-logits.quantile(1 - WANTED_PASS_RATE).clamp(-2.0, 3.0))
     logger.info(
         "gate: network logit %.2f, residual %.3f, distance %.3f",
