@@ -23,7 +23,9 @@ def _default_workers() -> int:
 class Settings(BaseSettings):
     """Settings of one instance; field `host` is the variable `RADGATE_HOST`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="RADGATE_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RADGATE_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     data_dir: Path = Field(Path("var"), description="Folder of everything this instance keeps")
     host: str = Field("127.0.0.1", description="Address that the public ports bind to")
