@@ -19,6 +19,7 @@ from gateway.settings import Settings
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
+from gateway.web.docs import docs_routes
 from gateway.web.health import admin_application
 from gateway.web.mount import application, mount
 from gateway.web.problem import problem_answer
@@ -103,6 +104,7 @@ def public_applications(
     alone = application(chest_xray.error_answer)
     for app in (everything, alone):
         mount(app, chest_xray.routes(service, tokens), chest_xray.error_answer, api="chest_xray")
+        mount(app, docs_routes({"chest_xray": chest_xray.OPENAPI}), problem_answer, api="docs")
     return {settings.port: everything, settings.chest_xray_port: alone}
 
 

@@ -87,7 +87,8 @@ def _text(text: str, content_type: str) -> Handler:
 
 
 async def _bundle(_: web.Request) -> web.StreamResponse:
-    return web.FileResponse(SCALAR, headers={"Content-Type": "text/javascript; charset=utf-8"})
+    headers = {"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": "public, max-age=86400"}
+    return web.FileResponse(SCALAR, headers=headers)
 
 
 def _page(titles: Mapping[str, str]) -> str:

@@ -124,5 +124,5 @@ def _finish(
     if not response.prepared:
         response.headers["X-Request-ID"] = request_id.get()
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
