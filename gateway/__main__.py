@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from gateway import logs
 from gateway.accounts.secrets import SecretRefused
 from gateway.app import serve
-from gateway.settings import Settings
+from gateway.settings import Settings, faults
 from gateway.triton.embedded import TritonNotInstalled
 
 
@@ -18,9 +18,8 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False):
-            name = "_".join(map(str, fault["loc"])).upper()
-            print(f"radgate: {f'RADGATE_{name}: ' if name else ''}{fault['msg']}", file=sys.stderr)
+        for fault in faults(error):
+            print(f"radgate: {fault}", file=sys.stderr)
         return 2
     logs.configure(settings.log_level)
     _allow_open_files()

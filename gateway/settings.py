@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -95,6 +95,18 @@ class Settings(BaseSettings):
     def secret_file(self) -> Path:
         """Where the token secret lies when it is not given by value."""
         return self.jwt_secret_file or self.data_dir / "secrets" / "jwt_secret"
+
+
+def faults(error: ValidationError) -> list[str]:
+    """Say what is wrong with the settings, a sentence each, by the names of their variables."""
+    return [
+        f"{_variable(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}"
+        for fault in error.errors(include_input=False, include_url=False)
+    ]
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return f"RADGATE_{str(location[0]).upper()}: " if location else ""
 
 
 def is_loopback(host: str) -> bool:

@@ -2,14 +2,46 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gateway import __version__
 
+
+class OneLineErrors(TyperGroup):
+    """Ends a command in one line, as `serve` does, where the settings or the machine do not allow it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (ValueError, RuntimeError, OSError) as error:
+            if not (lines := _sentences(error)):
+                raise
+        for line in lines:
+            print(f"radgate: {line}", file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def _sentences(error: Exception) -> list[str]:
+    from pydantic import ValidationError
+
+    from gateway.accounts.secrets import SecretRefused
+    from gateway.settings import faults
+    from gateway.triton.embedded import TritonNotInstalled
+
+    if isinstance(error, ValidationError):
+        return faults(error)
+    return [str(error)] if isinstance(error, SecretRefused | TritonNotInstalled | OSError) else []
+
+
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="Medical imaging inference server."
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Medical imaging inference server.",
 )
 tokens_app = typer.Typer(no_args_is_help=True, help="Tokens for the chest X-ray API.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, with both sides of a comparison in one run.")
@@ -38,7 +70,7 @@ def serve() -> None:
 @tokens_app.command("issue")
 def issue_token(
     subject: Annotated[str, typer.Option(help="Whom the token is for, such as a site's name.")],
-    days: Annotated[float, typer.Option(min=0.001, help="How long it is valid.")] = 30,
+    days: Annotated[float, typer.Option(min=0.001, max=3650, help="How long it is valid.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Issue a token; the token alone is the last line."""

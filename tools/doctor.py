@@ -1,11 +1,12 @@
 """Check the machine, the settings and the running instance, each with what to do about it."""
 
+import errno
 import json
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.markup import escape
 
 from gateway.accounts.secrets import SecretRefused
 from gateway.app import token_verifier
-from gateway.settings import Settings
+from gateway.settings import Settings, faults
 from gateway.triton.embedded import Installation, TritonNotInstalled
 from tools.preflight import problems
 
@@ -44,8 +45,7 @@ def _checks() -> Iterator[Check]:
     try:
         settings = Settings()
     except ValidationError as error:
-        faults = error.errors(include_input=False, include_url=False)
-        yield Check("settings", False, "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults))
+        yield Check("settings", False, "; ".join(faults(error)))
         return
     yield Check("settings", True, f"data in {settings.data_dir.resolve()}")
     if not settings.triton_url:
@@ -92,17 +92,29 @@ def _answers(settings: Settings, path: str) -> bool:
 
 
 def _ports(settings: Settings) -> Iterator[Check]:
-    names = ("port", "chest_xray_port", "admin_port", "triton_grpc_port", "triton_metrics_port")
-    taken = [name for name in names if _is_taken(settings.host, getattr(settings, name))]
+    hosts = {
+        "port": settings.host,
+        "chest_xray_port": settings.host,
+        "admin_port": settings.admin_host,
+    }
+    if not settings.triton_url:
+        hosts |= {"triton_grpc_port": "127.0.0.1", "triton_metrics_port": "127.0.0.1"}
+    taken = [name for name, host in hosts.items() if _is_taken(host, getattr(settings, name))]
     mend = ", ".join(f"{getattr(settings, name)} (RADGATE_{name.upper()})" for name in taken)
     yield Check("ports", not taken, f"taken by another program: {mend}" if taken else "all free")
 
 
 def _is_taken(host: str, port: int) -> bool:
-    with socket.socket() as probe:
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return any(_refuses(family, address) for family, _, _, _, address in found)
+
+
+def _refuses(family: int, address: Any) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
-        except OSError:
-            return True
+            probe.bind(address)
+        except OSError as error:
+            # A name's other addresses may be ones that this machine does not have.
+            return error.errno in (errno.EADDRINUSE, errno.EACCES)
     return False

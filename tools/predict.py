@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -84,9 +85,10 @@ async def _assess(service: ChestXray, file: Path, output: Path | None) -> dict[s
 def _table(results: Sequence[dict[str, Any]]) -> Table:
     table = Table("File", "Result", "Findings", title="Not for clinical use")
     for result in results:
+        file = escape(result["file"])  # [brackets] in a name are no markup
         if "error" in result:
-            table.add_row(result["file"], "[red]not assessed[/red]", result["error"])
+            table.add_row(file, "[red]not assessed[/red]", escape(result["error"]))
             continue
         present = [f"{f['name']} {f['confidence']:.2f}" for f in result["findings"] if f["presence"]]
-        table.add_row(result["file"], result["result"], ", ".join(present) or "none")
+        table.add_row(file, result["result"], ", ".join(present) or "none")
     return table

@@ -338,9 +338,10 @@ async def served(service):
     await runner.cleanup()
 
 
-async def test_a_report_worker_that_was_killed_is_replaced(ask_film, reports):
+async def test_a_report_worker_that_was_killed_is_replaced_once(ask_film, reports, caplog):
     assert (await ask_film())[0] == 200
     for process in list(reports._pool._processes.values()):
         process.kill()
     answers = await asyncio.gather(*(ask_film() for _ in range(6)))
     assert [status for status, _ in answers] == [200] * 6
+    assert caplog.text.count("a report worker died") == 1

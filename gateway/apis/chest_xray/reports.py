@@ -84,11 +84,13 @@ class ReportWorkers:
 
     async def build(self, content: ReportContent) -> bytes:
         """Build one PDF; a worker that was killed is replaced, and its report built again."""
+        pool = self._pool
         try:
             return await self._run(report.build_report, content)
         except BrokenProcessPool:
-            logger.warning("a report worker died; starting new ones")
-            self._pool = self._new_pool()
+            if self._pool is pool:  # of the reports that broke together, the first replaces it
+                logger.warning("a report worker died; starting new ones")
+                self._pool = self._new_pool()
             return await self._run(report.build_report, content)
 
     def close(self) -> None:
