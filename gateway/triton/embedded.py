@@ -7,6 +7,7 @@ model is imported twice), always opens the model-control API, and keeps every lo
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import importlib.util
 import logging
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 RESTRICTED_PROTOCOLS = "shared-memory,model-repository,statistics,trace,logging"
 EXIT_TIMEOUT_SECONDS = 5
+REGIONS_PERIOD_SECONDS = 0.25
 NO_GPU_COMPLAINTS = (
     "llocate pinned system memory",
     "CudaDriverHelper",
@@ -37,6 +39,10 @@ NO_GPU_COMPLAINTS = (
 
 class TritonNotInstalled(RuntimeError):
     """The wheel with Triton, or something that it needs, is not on this machine; the message says what."""
+
+
+class DataDirTaken(OSError):
+    """Another instance runs on the same data folder."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,7 @@ class EmbeddedTriton:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = asyncio.Lock()
         self._lock_file: int | None = None
+        self._lifeline: int | None = None
         digest = hashlib.sha256(str(self._state_dir).encode()).hexdigest()[:12]
         self._shm_prefix = f"radgate_{digest}_"
 
@@ -134,15 +141,20 @@ class EmbeddedTriton:
         ------
         TritonNotInstalled
             See `Installation.find`.
+        DataDirTaken
+            Another instance holds `state_dir`.
         """
         async with self._lock:
             self._hold_state_dir()
             await self._launch()
 
     async def restart(self) -> None:
-        """Replace the process: Triton 24.10 never revives a Python stub that died."""
+        """Replace the process: Triton 24.10 never revives a Python stub that died.
+
+        It is not asked to end by itself, which takes it twice as long as a start once a stub is gone.
+        """
         async with self._lock:
-            await self._terminate()
+            await self._terminate(graceful=False)
             await self._launch()
 
     async def stop(self) -> None:
@@ -156,37 +168,58 @@ class EmbeddedTriton:
     async def _launch(self) -> None:
         installation = Installation.find()
         self._sweep()
-        self._process = await asyncio.create_subprocess_exec(
-            str(installation.server),
-            *self._arguments(self._lay_backend_folder(installation)),
-            env=_environment(installation),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=2**20,
-            # Ctrl-C reaches the gateway, which stops Triton in its own order.
-            start_new_session=True,
-            preexec_fn=_before_exec,
-        )
+        lifeline, self._lifeline = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                str(installation.server),
+                *self._arguments(self._lay_backend_folder(installation)),
+                env=_environment(installation),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                limit=2**20,
+                # Ctrl-C reaches the gateway, which stops Triton in its own order.
+                start_new_session=True,
+                pass_fds=(lifeline,),
+                preexec_fn=lambda: _before_exec(lifeline),
+            )
+        finally:
+            os.close(lifeline)
         logger.info("triton started, pid %s, gRPC on %s", self._process.pid, self.url)
-        task = asyncio.create_task(_forward_log(self._process))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for work in (_forward_log(self._process), self._close_regions(self._process)):
+            task = asyncio.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _terminate(self) -> None:
+    async def _close_regions(self, process: asyncio.subprocess.Process) -> None:
+        """Close shared memory to other users: its mode is 644 whatever the umask, and films lie in it.
+
+        The regions are made when the stubs start, long before the first film comes.
+        """
+        while process.returncode is None:
+            for region in Path("/dev/shm").glob(f"{self._shm_prefix}*"):
+                with contextlib.suppress(FileNotFoundError):
+                    region.chmod(0o600)
+            await asyncio.sleep(REGIONS_PERIOD_SECONDS)
+
+    async def _terminate(self, *, graceful: bool = True) -> None:
         process, self._process = self._process, None
         if process is None:
             return
-        if process.returncode is None:
+        if graceful and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            try:
+                process.terminate()
+            with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait(), EXIT_TIMEOUT_SECONDS + 3)
-            except asyncio.TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+        if process.returncode is None:
+            # The stubs too: `wait` waits for Triton's output to be closed, and a stub that hangs holds it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
         self._sweep()
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
 
     def _arguments(self, backends: Path) -> list[str]:
         grpc_port, metrics_port = self._ports
@@ -225,15 +258,13 @@ class EmbeddedTriton:
         return folder.parent
 
     def _hold_state_dir(self) -> None:
-        import fcntl
-
         self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock_file = os.open(self._state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lock_file)
-            raise RuntimeError(
+            raise DataDirTaken(
                 f"another RadGate runs on {self._state_dir.parent}; give this one its own RADGATE_DATA_DIR"
             ) from error
         self._lock_file = lock_file
@@ -295,8 +326,16 @@ def _environment(installation: Installation) -> dict[str, str]:
     }
 
 
-def _before_exec() -> None:
-    """Have the kernel end Triton when the gateway is gone, and keep films in shared memory to ourselves."""
+def _before_exec(lifeline: int) -> None:
+    """Have the kernel end Triton and its stubs when the gateway is gone; keep their files to ourselves.
+
+    A busy stub of Triton 24.10 whose server is gone never ends by itself: it waits for the server with
+    Python's lock held, and its watchdog waits for the lock. So when the pipe's other end closes, which
+    only the gateway holds, the kernel kills the whole process group.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
     die_with_parent()
     os.umask(0o077)
 
