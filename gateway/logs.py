@@ -15,6 +15,7 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # aiohttp's access log holds paths and callers; ours is in `web.mount`.
     logging.getLogger("aiohttp.access").disabled = True
+    logging.getLogger("aiohttp.server").addFilter(_without_values)
     # A level of DEBUG is for our own lines; these print headers and values.
     for library in ("asyncio", "grpc", "pydicom", "PIL"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -22,4 +23,12 @@ def configure(level: str) -> None:
 
 def _with_request_id(record: logging.LogRecord) -> bool:
     record.request_id = request_id.get()[:12]
+    return True
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Keep an error's type only: aiohttp quotes the bytes that it could not parse, a token or a path."""
+    if record.exc_info and record.exc_info[0]:
+        record.msg, record.args = "%s: %s", (record.getMessage(), record.exc_info[0].__name__)
+        record.exc_info = record.exc_text = None
     return True

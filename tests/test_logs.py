@@ -1,5 +1,6 @@
 """Log lines: each has its request's id, none has a patient's data."""
 
+import asyncio
 import logging
 import re
 
@@ -131,6 +132,7 @@ def configured():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     libraries = {name: logging.getLogger(name).level for name in ("asyncio", "grpc", "pydicom", "PIL")}
+    filters = logging.getLogger("aiohttp.server").filters[:]
 
     def configure(name):
         logs.configure(name)
@@ -138,6 +140,7 @@ def configured():
     yield configure
     root.handlers[:], root.level = handlers, level
     logging.getLogger("aiohttp.access").disabled = False
+    logging.getLogger("aiohttp.server").filters[:] = filters
     for name, was in libraries.items():
         logging.getLogger(name).setLevel(was)
 
@@ -170,3 +173,25 @@ def test_libraries_do_not_speak_of_values_even_at_debug(configured, capsys):
         logging.getLogger(name).info("PatientName: Doe")
     logging.getLogger("aiohttp.access").info("GET /Doe")
     assert "Doe" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: SECRETTOKEN\x01\r\n\r\n",
+        b"GET /SECRETPATH\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nAuthorization: SECRETTOKEN" + b"x" * 10_000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nSECRETBODY\r\n",
+    ],
+    ids=range(4),
+)
+async def test_a_request_that_is_no_http_is_not_quoted(client, configured, capsys, raw):
+    configured("DEBUG")
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(raw)
+    assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+    writer.close()
+    log = capsys.readouterr().err
+    assert re.search(r"Error handling request from 127\.0\.0\.1: \w+\n", log)
+    assert "SECRET" not in log
+    assert "Traceback" not in log

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from gateway.web.mount import without_server
+
 
 def admin_application(readiness: Callable[[], dict[str, bool]]) -> web.Application:
     """Build the application of the admin port.
@@ -28,5 +30,6 @@ def admin_application(readiness: Callable[[], dict[str, bool]]) -> web.Applicati
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
+    app.on_response_prepare.append(without_server)
     app.add_routes([web.get("/live", live), web.get("/ready", ready), web.get("/metrics", metrics)])
     return app

@@ -55,11 +55,11 @@ def application(unrouted: ErrorAnswer) -> web.Application:
         return _finish(request, response, "none", 0.0)
 
     app = web.Application(middlewares=[answer_unrouted])
-    app.on_response_prepare.append(_without_server)
+    app.on_response_prepare.append(without_server)
     return app
 
 
-async def _without_server(_: web.Request, response: web.StreamResponse) -> None:
+async def without_server(_: web.Request, response: web.StreamResponse) -> None:
     """Take away the versions of Python and aiohttp."""
     response.headers.popall("Server", None)
 

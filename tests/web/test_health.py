@@ -47,6 +47,11 @@ async def test_is_alive_whatever_triton_does(admin):
     assert (response.status, await response.json()) == (200, {"status": "live"})
 
 
+async def test_names_no_versions(admin):
+    for path in ("/live", "/ready", "/metrics", "/absent"):
+        assert "Server" not in (await (await admin({})).get(path)).headers
+
+
 async def test_counts_requests_by_route_and_never_by_path(admin, client):
     await client.get("/ping")
     await client.get("/Doe/John.dcm")
