@@ -2,8 +2,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from gateway.imaging import codestreams
-from gateway.imaging.dicom import read_image, stored_values
+from gateway.imaging.dicom import codestreams, read_image, stored_values
 from gateway.imaging.errors import ImageError, UnsupportedTransferSyntax, WrongGeometry
 from gateway.imaging.radiograph import render_radiograph
 from tests import dicom_files as files
