@@ -27,6 +27,7 @@ _READY, _RESULT, _IMAGE_ERROR, _OUT_OF_MEMORY = range(4)
 _ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
     "MALLOC_ARENA_MAX": "1",
+    "RUST_BACKTRACE": "0",  # pylibjpeg-rle panics at damaged frames, which is no bug of ours
 }
 
 

@@ -28,7 +28,7 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
-from rle.utils import decode_frame
+from rle import decode_pixel_data  # type: ignore[attr-defined]  # it has no __all__
 
 from gateway.imaging.dicom.codestreams import adobe_transform
 
@@ -36,7 +36,7 @@ from gateway.imaging.dicom.codestreams import adobe_transform
 class _NewSyntax(UID):
     """A transfer syntax that pydicom 3.0 does not know yet, so that it takes no decoder for it."""
 
-    is_transfer_syntax = True  # type: ignore[assignment]
+    is_transfer_syntax = True
 
 
 JPEG = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit})
@@ -101,7 +101,9 @@ def _imagecodecs(src: bytes, runner: DecodeRunner) -> NDArray[Any]:
 def decode_rle(src: bytes, runner: DecodeRunner) -> bytearray:
     """Decode one frame of RLE; samples come out one plane after the other."""
     try:
-        frame: bytearray = decode_frame(src, runner.rows * runner.columns, runner.bits_allocated, "<")
+        frame = decode_pixel_data(
+            src, version=2, rows=runner.rows, columns=runner.columns, bits_allocated=runner.bits_allocated
+        )
     except MemoryError as error:
         raise OutOfMemory from error
     except BaseException as error:
@@ -109,7 +111,7 @@ def decode_rle(src: bytes, runner: DecodeRunner) -> bytearray:
             raise ValueError("the RLE decoder gave up") from error
         raise
     runner.set_option("planar_configuration", 1)
-    return frame
+    return cast(bytearray, frame)
 
 
 _DECODERS = {uid: Decoder(uid) if uid in JPEG_XL else get_decoder(uid) for uid in DECODER_DEPENDENCIES}

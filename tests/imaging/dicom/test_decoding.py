@@ -250,10 +250,10 @@ def test_a_box_without_length_around_a_jpeg_2000_does_not_hang():
 
 @pytest.mark.parametrize("syntax", [files.RLE, files.JPEG_LS])
 def test_a_decoder_out_of_memory_is_not_the_images_fault(syntax, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr(plugins, "decode_frame", fail)
+    monkeypatch.setattr(plugins, "decode_pixel_data", fail)
     monkeypatch.setattr(plugins.imagecodecs, "jpegls_decode", fail)
     with pytest.raises(MemoryError):
         values(files.dicom_file(FILM, syntax))
@@ -263,10 +263,10 @@ def test_a_panic_in_rust_is_an_image_error(monkeypatch):
     class PanicException(BaseException):
         """As pyo3 has it."""
 
-    def panic(*arguments):
+    def panic(*arguments, **options):
         raise PanicException
 
-    monkeypatch.setattr(plugins, "decode_frame", panic)
+    monkeypatch.setattr(plugins, "decode_pixel_data", panic)
     with pytest.raises(ImageError):
         values(files.dicom_file(FILM, files.RLE))
 
