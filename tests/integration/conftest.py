@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.apis.chest_xray.canary import canary_film
-from gateway.triton.embedded import Installation, TritonNotInstalled
+from gateway.triton.installation import Installation, TritonNotInstalled
 from tests.integration.instances import Instance
 
 DICOM = (Path(__file__).parents[2].parent / "shared" / "data" / "dicom").resolve()  # links are refused
