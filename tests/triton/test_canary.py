@@ -144,10 +144,8 @@ async def test_a_success_makes_the_next_restart_immediate_again():
         server.whole = False
         await canary.tick()
         clock.now += canary_module.MAX_RESTART_PAUSE_SECONDS
-    probe.error = None
+    probe.error, server.whole = None, True
     await canary.tick()
-    restarts = server.restarts
-    for _ in range(2):
-        server.whole = False
-        await canary.tick()
+    restarts, server.whole = server.restarts, False
+    await canary.tick()
     assert server.restarts == restarts + 1
