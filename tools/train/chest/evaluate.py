@@ -18,6 +18,9 @@ SPECIFICITY = 0.90
 SPECIFICITY_DRAWN = 0.95
 """Stricter where nothing but drawings taught the finding."""
 
+ASSESSED_FROM = 0.55
+"""Area under the curve below which a head's answer is noise, which is not to be shown as a finding."""
+
 
 class Judged(NamedTuple):
     """What one fold's head said of the films it had not seen."""
@@ -70,14 +73,19 @@ def _judge(features: Features, films: Films, kept_apart: np.ndarray) -> Judged:
 
 
 def operating_points(judged: list[Judged]) -> dict[str, Any]:
-    """Choose thresholds on the pooled predictions of all folds: 90 % or 95 % specificity on real films."""
+    """Choose thresholds on the pooled predictions of all folds: 90 % or 95 % specificity on real films.
+
+    A finding whose head is no better than chance is marked as not assessed.
+    """
     probabilities = np.concatenate([fold.probabilities for fold in judged])
     labels = np.concatenate([fold.labels for fold in judged])
     points = {}
     for index, name in enumerate(FINDINGS):
         wanted = SPECIFICITY if LABELLED[index] else SPECIFICITY_DRAWN
-        threshold = threshold_at_specificity(probabilities[:, index], labels[:, index], wanted)
-        points[name] = {"threshold": round(threshold, 4), "assessed": True}
+        threshold = round(threshold_at_specificity(probabilities[:, index], labels[:, index], wanted), 4)
+        figures = _figures(judged, name, threshold)
+        area = figures["auc_mean_of_folds"] if LABELLED[index] else figures["auc_drawn"]
+        points[name] = {"threshold": threshold, "assessed": bool(area >= ASSESSED_FROM)}
     return points
 
 
