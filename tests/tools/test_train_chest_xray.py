@@ -255,9 +255,10 @@ def write_data(folder: Path) -> None:
 def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="torch is not installed")
     from tools.train import chest_xray
-    from tools.train.chest import gate
+    from tools.train.chest import gate, gate_figures
 
     write_data(tmp_path)
+    monkeypatch.setattr(gate_figures, "DRAWINGS", 8)
     monkeypatch.setattr(gate, "EPOCH_IMAGES", 128)
     monkeypatch.setattr(gate, "ONE_CLASS_IMAGES", 128)
     effort = chest_xray.Effort(pretrain_steps=2, gate_epochs=1)

@@ -55,7 +55,7 @@ def gate_figures(
     sets |= {name: [change(film).copy() for film in films] for name, change in CHANGES.items()}
     sets["films whose thumbnail was not learnt"] = list(new)
     sets["drawings of other body parts"] = [other_image(generator) for _ in range(DRAWINGS)]
-    return {name: _counts(session, images) for name, images in sets.items()}
+    return {name: _counts(session, images) for name, images in sets.items() if images}
 
 
 def _similarity(films: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:
