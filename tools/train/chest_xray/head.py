@@ -3,8 +3,8 @@
 import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS
-from tools.train.chest.features import Features
-from tools.train.chest.films import LABELLED, Films
+from tools.train.chest_xray.features import Features
+from tools.train.chest_xray.films import LABELLED, Films
 
 RIDGE = 0.11
 """Added to the variances, which are 1 after standardisation."""

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from tools.phantoms.chest_lesions import LESIONS, Lungs, draw, lung_fields
-from tools.train.chest.composites import changed
-from tools.train.chest.networks import FindingsNetwork, normalise
+from tools.train.chest_xray.composites import changed
+from tools.train.chest_xray.networks import FindingsNetwork, normalise
 
 CHANGES = 2
 """Randomly changed versions of each film to learn from, besides the film and its mirror image."""

@@ -10,8 +10,8 @@ import onnxruntime
 
 from gateway.imaging.radiograph import square_input
 from tools.phantoms.radiographs import other_image
-from tools.train.chest.films import Thumbnails
-from tools.train.chest.layout import GATE_SIZE, SIZE
+from tools.train.chest_xray.films import Thumbnails
+from tools.train.chest_xray.layout import GATE_SIZE, SIZE
 
 DRAWINGS = 500
 SAME_FILM = 0.99

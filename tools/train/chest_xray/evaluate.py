@@ -7,10 +7,10 @@ import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS, sigmoid
 from tools.phantoms.chest_lesions import LESIONS
-from tools.train.chest.features import Features
-from tools.train.chest.films import LABELLED, Films
-from tools.train.chest.head import fit_head
-from tools.train.chest.metrics import auc, sensitivity, threshold_at_specificity
+from tools.train.chest_xray.features import Features
+from tools.train.chest_xray.films import LABELLED, Films
+from tools.train.chest_xray.head import fit_head
+from tools.train.chest_xray.metrics import auc, sensitivity, threshold_at_specificity
 
 logger = logging.getLogger(__name__)
 

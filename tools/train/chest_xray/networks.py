@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tools.train.chest.layout import GATE_SIZE, SIZE
+from tools.train.chest_xray.layout import GATE_SIZE, SIZE
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
