@@ -78,7 +78,7 @@ def train(data_dir: Path, output_dir: Path, seed: int = 0, effort: Effort | None
     gate = train_gate(data, seed, effort)
     network = pretrain(data, seed, effort)
     features = extract(network, data.films.pixels, data.films.normal, seed)
-    set_head(network, *fit_head(features, data.films, np.ones(len(data.fold), bool)))
+    set_head(network, *fit_head(features, data.films, np.ones(len(data.fold), bool)), features.anatomy)
     export(Classifier(network, gate, len(FINDINGS)), output_dir / "model.onnx")
     passed = judge_gate(output_dir / "model.onnx", data)
     judged = cross_validate(features, data.films, data.fold)
@@ -129,13 +129,14 @@ def pretrain(data: Data, seed: int, effort: Effort) -> "FindingsNetwork":
     return findings.pretrain(backgrounds(enlarged(chest)), seed, effort.pretrain_steps)
 
 
-def set_head(network: "FindingsNetwork", weight: np.ndarray, bias: np.ndarray) -> None:
-    """Put a head, float (12, 128) and (12,), into the network's 1×1 convolution."""
+def set_head(network: "FindingsNetwork", weight: np.ndarray, bias: np.ndarray, anatomy: np.ndarray) -> None:
+    """Put a head, float (12, 128) and (12,), into the network, and what it makes of the average film."""
     import torch
 
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight)[:, :, None, None])
         network.head.bias.copy_(torch.from_numpy(bias))
+        network.anatomy.copy_(torch.from_numpy(np.einsum("kc,crs->krs", weight, anatomy)))
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
