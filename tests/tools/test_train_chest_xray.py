@@ -14,7 +14,8 @@ import pytest
 from gateway.imaging.chest_xray import FINDINGS, OperatingPoints
 from gateway.imaging.dicom import read_image
 from gateway.imaging.radiograph import render_radiograph, square_input
-from tools.phantoms.chest_lesions import LESIONS, Lungs, draw, lung_fields
+from tools.phantoms.chest_lesions import LESIONS, draw
+from tools.phantoms.lung_fields import Lungs, lung_fields
 from tools.phantoms.radiographs import other_image
 from tools.train.chest_xray.films import folds
 from tools.train.chest_xray.metrics import auc, threshold_at_specificity

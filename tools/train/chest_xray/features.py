@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tools.phantoms.chest_lesions import LESIONS, Lungs, draw, lung_fields
+from tools.phantoms.chest_lesions import LESIONS, draw
+from tools.phantoms.lung_fields import Lungs, lung_fields
 from tools.train.chest_xray.composites import changed
 from tools.train.chest_xray.networks import FindingsNetwork, normalise
 
