@@ -7,6 +7,7 @@ GatewayError                        500 internal_error        never with the cau
 │   └─ UnsupportedMediaType         415 unsupported_media_type
 ├─ Unauthenticated                  401 unauthenticated
 ├─ NotFound                         404 not_found
+├─ Conflict                         409 conflict              the name is taken by another request
 ├─ OutputFailed                     500 output_failed         the results could not be written
 ├─ InferenceFailed                  502 inference_failed      Triton answered, badly
 ├─ ModelUnavailable                 503 model_unavailable
@@ -68,6 +69,13 @@ class NotFound(GatewayError):
 
     status = 404
     code = "not_found"
+
+
+class Conflict(GatewayError):
+    """The request cannot stand beside what is there already."""
+
+    status = 409
+    code = "conflict"
 
 
 class OutputFailed(GatewayError):

@@ -5,8 +5,7 @@ thawed or reconnected after another process took over, finds no row.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, literal, null, select, true, update
@@ -14,95 +13,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.storage.clock import Now, ago
+from gateway.storage.rows import Counts, Ending, JobRow, NewJob, StartedRow, UnfinishedRow
 from gateway.storage.tables import jobs
 
 UNFINISHED = ("queued", "running")
 FINISHED = ("succeeded", "failed", "cancelled")
-
-
-class JobRow(NamedTuple):
-    """What a caller may know about a job; the columns of these names."""
-
-    id: str
-    api: str
-    account: str
-    external_id: str
-    body_sha256: str
-    kind: str
-    state: str
-    cancel_requested: bool
-    crash_count: int
-    phase: str
-    total: int | None
-    done: int
-    failed: int
-    result: str | None
-    error_code: str | None
-    error: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-class StartedRow(NamedTuple):
-    """What an attempt needs to run; the columns of these names."""
-
-    id: str
-    account: str
-    kind: str
-    attempt: int
-    crash_count: int
-    cancel_requested: bool
-    request: str
-    secret: bytes | None
-    phase: str
-    total: int | None
-    done: int
-    failed: int
-
-
-class UnfinishedRow(NamedTuple):
-    """What it takes to queue a job; the columns of these names."""
-
-    id: str
-    queue: str
-    priority: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewJob:
-    """A job to keep; the strings are as in the table."""
-
-    id: str
-    api: str
-    account: str
-    external_id: str
-    body_sha256: str
-    kind: str
-    queue: str
-    priority: int
-    request: str
-    secret: bytes | None = None
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How far a job has come."""
-
-    phase: str = ""
-    done: int = 0
-    failed: int = 0
-    total: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """How a job ended; `state` is one of the finished ones."""
-
-    state: str
-    result: str | None = None
-    error_code: str | None = None
-    error: str | None = None
 
 
 async def add(connection: AsyncConnection, job: NewJob) -> bool:
@@ -119,7 +34,7 @@ async def get(connection: AsyncConnection, job_id: str, *, account: str | None =
     if account is not None:
         statement = statement.where(jobs.c.account == account)
     row = (await connection.execute(statement)).first()
-    return None if row is None else JobRow(*row)
+    return None if row is None else JobRow(**row._mapping)
 
 
 async def start(connection: AsyncConnection, job_id: str, executor_id: str) -> StartedRow | None:
@@ -141,7 +56,7 @@ async def start(connection: AsyncConnection, job_id: str, executor_id: str) -> S
         .returning(*_columns(StartedRow))
     )
     row = (await connection.execute(statement)).first()
-    return None if row is None else StartedRow(*row)
+    return None if row is None else StartedRow(**row._mapping)
 
 
 async def hold(connection: AsyncConnection, job_id: str, attempt: int) -> bool | None:
@@ -228,13 +143,13 @@ async def unfinished(
         .order_by(jobs.c.id)
         .limit(limit)
     )
-    return [UnfinishedRow(*row) for row in await connection.execute(statement)]
+    return [UnfinishedRow(**row._mapping) for row in await connection.execute(statement)]
 
 
 async def waiting(connection: AsyncConnection) -> dict[str, int]:
     """Count the jobs that wait, by queue."""
     statement = select(jobs.c.queue, func.count()).where(jobs.c.state == "queued").group_by(jobs.c.queue)
-    return dict((await connection.execute(statement)).tuples().all())
+    return dict((await connection.execute(statement)).all())
 
 
 async def expired(connection: AsyncConnection, *, older_than: timedelta, limit: int) -> list[str]:

@@ -10,7 +10,7 @@ from gateway.storage.tables import job_steps
 async def outputs(connection: AsyncConnection, job_id: str) -> dict[str, str]:
     """Read what the steps of earlier attempts gave: name to JSON."""
     statement = select(job_steps.c.name, job_steps.c.output).where(job_steps.c.job_id == job_id)
-    return dict((await connection.execute(statement)).tuples().all())
+    return dict((await connection.execute(statement)).all())
 
 
 async def record(connection: AsyncConnection, job_id: str, name: str, output: str) -> None:
