@@ -25,6 +25,13 @@ ONLY_IN = {
     "triton_python_backend_utils": {"gateway/triton/backend.py"},
     "onnxruntime": {"gateway/triton/networks.py"},
     "aiohttp": {"gateway/web", "gateway/apis", "gateway/app.py"},
+    "imagecodecs": {"gateway/imaging/dicom/plugins.py", "gateway/imaging/png.py"},
+    "rle": {"gateway/imaging/dicom/plugins.py"},
+    "pydicom.pixels": {"gateway/imaging/dicom"},
+    "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
+    "reportlab": {"gateway/imaging/report"},
+    "PIL": {"gateway/imaging/overlay.py"},
+    "cv2": {"gateway/imaging"},
 }
 
 

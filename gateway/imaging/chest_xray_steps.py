@@ -15,10 +15,10 @@ from gateway.imaging.chest_xray import (
     result_of,
 )
 from gateway.imaging.dicom import read_image
+from gateway.imaging.dicom.study import study_of
 from gateway.imaging.overlay import heatmap_overlay
 from gateway.imaging.png import encode_jpeg, encode_png
 from gateway.imaging.radiograph import render_radiograph, require_chest_radiograph, square_input
-from gateway.imaging.study import study_of
 
 INPUT_SIZE_PX = 256
 """Side of the network's square input; a contract test holds it against the graph."""

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gateway.imaging.chest_xray import FINDINGS, Finding, calibrate, sigmoid
 from gateway.imaging.radiograph import film_box
-from gateway.imaging.text import hundredths
+from gateway.imaging.wording import hundredths
 
 MAX_ALPHA = 0.5
 """Opacity of the tint at an activation of 1: the film stays visible under the hottest place."""

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from gateway.imaging.attributes import numbers, text
-from gateway.imaging.colour import luma
 from gateway.imaging.dicom import stored_values
+from gateway.imaging.dicom.attributes import numbers, text
 from gateway.imaging.errors import WrongContent
-from gateway.imaging.film import grey_film
+from gateway.imaging.grey_scale import grey_film, luma
 
 _RADIOGRAPHS = frozenset({"", "CR", "DX", "DR", "RG", "OT", "SC"})
 """RG, OT and SC: digitised films and secondary captures of the field carry them (chest_xray.md §2.1)."""

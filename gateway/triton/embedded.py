@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 RESTRICTED_PROTOCOLS = "shared-memory,model-repository,statistics,trace,logging"
 EXIT_TIMEOUT_SECONDS = 5
 REGIONS_PERIOD_SECONDS = 0.25
+PORT_TRIES = 20
 NO_GPU_COMPLAINTS = (
     "llocate pinned system memory",
     "CudaDriverHelper",
@@ -43,6 +45,10 @@ class TritonNotInstalled(RuntimeError):
 
 class DataDirTaken(OSError):
     """Another instance runs on the same data folder."""
+
+
+class PortTaken(OSError):
+    """Another program listens on a port of this Triton's."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +149,13 @@ class EmbeddedTriton:
             See `Installation.find`.
         DataDirTaken
             Another instance holds `state_dir`.
+        PortTaken
+            The gateway would else talk to whoever has the port, perhaps to another instance's Triton.
         """
         async with self._lock:
             self._hold_state_dir()
+            await _require_free(self._ports[0], "RADGATE_TRITON_GRPC_PORT")
+            await _require_free(self._ports[1], "RADGATE_TRITON_METRICS_PORT")
             await self._launch()
 
     async def restart(self) -> None:
@@ -278,6 +288,18 @@ class EmbeddedTriton:
             region.unlink(missing_ok=True)
 
 
+async def _require_free(port: int, setting: str) -> None:
+    """Refuse a port that somebody listens on; the Triton of a gateway just killed may take a moment to go."""
+    for _ in range(PORT_TRIES):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return
+        await asyncio.sleep(0.1)
+    raise PortTaken(f"another program listens on port {port}; set {setting} to a free one")
+
+
 def _children_of(pid: int) -> list[int]:
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
@@ -308,9 +330,11 @@ def _stubs_of(shm_prefix: str) -> Iterator[int]:
 def _environment(installation: Installation) -> dict[str, str]:
     """Build Triton's whole environment: nothing of the gateway's secrets is in it.
 
-    The stub finds its Python through `python3` on PATH, and needs libpython beside the server's libraries.
+    The stub finds its Python through `python3` on PATH, and needs libpython beside the server's libraries;
+    models import the package `gateway` from where we do, so PYTHONPATH is passed on.
     """
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "TZ") if name in os.environ}
+    names = ("HOME", "LANG", "PYTHONPATH", "TMPDIR", "TZ")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     cuda = {name: value for name, value in os.environ.items() if name.startswith(("CUDA_", "NVIDIA_"))}
     libraries = [str(installation.libraries), sysconfig.get_config_var("LIBDIR") or ""]
     libraries.append(os.environ.get("LD_LIBRARY_PATH", ""))

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ _READY, _RESULT, _IMAGE_ERROR, _OUT_OF_MEMORY = range(4)
 _ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
     "MALLOC_ARENA_MAX": "1",
+    "RUST_BACKTRACE": "0",  # pylibjpeg-rle panics at damaged frames, which is no bug of ours
 }
 
 
@@ -36,7 +38,7 @@ class Isolated(Generic[Result]):
     ----------
     function
         Importable by name; raises ImageError for what the caller is to know. Any other exception
-        ends the worker, its traceback on stderr.
+        ends the worker, its type and places on stderr.
     seconds
         Wall-clock time for one call.
     memory_bytes
@@ -226,27 +228,35 @@ def _die_with_parent(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
 
 
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an uncaught exception without its text, which may quote what it choked on: patient data."""
+    places = "".join(traceback.format_tb(trace))
+    sys.stderr.write(f"{kind.__name__} in an isolated function:\n{places}")
+
+
 def _serve(name: str, descriptor: int, lifeline: int, memory_bytes: int) -> None:
     """Answer calls until the other end closes."""
     _die_with_parent(lifeline)
     module, function_name = name.split(":")
     function = getattr(importlib.import_module(module), function_name)
+    sys.excepthook = _report_bug
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with socket.socket(fileno=descriptor) as connection:
-        _send(connection, _READY, None)
-        while True:
-            try:
-                arguments = [bytes(a) if isinstance(a, memoryview) else a for a in _receive(connection)[1]]
-            except (EOFError, ConnectionError):
-                return
-            try:
-                _send(connection, _RESULT, function(*arguments))
-            except ImageError as error:
-                _send(connection, _IMAGE_ERROR, error)
-            except MemoryError:
-                _send(connection, _OUT_OF_MEMORY, None)
+    # Closed by our exit and not before: at its end the parent kills us, and a bug is to be reported first.
+    connection = socket.socket(fileno=descriptor)
+    _send(connection, _READY, None)
+    while True:
+        try:
+            arguments = [bytes(a) if isinstance(a, memoryview) else a for a in _receive(connection)[1]]
+        except (EOFError, ConnectionError):
+            return
+        try:
+            _send(connection, _RESULT, function(*arguments))
+        except ImageError as error:
+            _send(connection, _IMAGE_ERROR, error)
+        except MemoryError:
+            _send(connection, _OUT_OF_MEMORY, None)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.apis.chest_xray.canary import canary_film
+from gateway.apis.chest_xray.schema import SingleInference
 from gateway.errors import InferenceFailed
 from tests.fakes.triton import ContractBroken, FakeTriton, chest_xray_answer
 
@@ -97,7 +98,8 @@ async def test_the_canary_waits_for_no_turn(make_service, triton, write_film):
         return working(inputs, parameters)
 
     triton.answers["chest_xray"] = slow
-    film = asyncio.create_task(service.infer(write_film().read_bytes()))
+    asked = SingleInference(str(write_film()), None, save_to_disk=False, returns_data=True, patient_id=None)
+    film = asyncio.create_task(service.single_inference(asked))
     await asyncio.sleep(0.01)
     await asyncio.wait_for(service.canary(), 5)
     go_on.set()

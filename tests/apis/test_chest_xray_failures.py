@@ -136,16 +136,26 @@ async def test_refuses_an_image_without_saying_why(ask, write_film, output_folde
 async def test_a_film_that_waits_too_long_for_its_turn_fails(
     serve_service, make_service, triton, write_film, output_folder, token
 ):
-    async def never(inputs, parameters):
-        await asyncio.sleep(0.4)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(inputs, parameters):
+        reached.set()
+        await go_on.wait()
         raise InferenceTimeout("late")
 
-    triton.answers["chest_xray"] = never
+    triton.answers["chest_xray"] = slow
     client = await serve_service(make_service(in_flight=1, timeout_seconds=0.1))
     body = {"input_image_path": str(write_film()), "output_folder_path": str(output_folder)}
-    ask = [client.post("/single_inference", json=body, headers={"Authorization": token}) for _ in range(3)]
-    answers = [await response.json() for response in await asyncio.gather(*ask)]
-    assert answers == [INTERNAL] * 3
+
+    async def post():
+        response = await client.post("/single_inference", json=body, headers={"Authorization": token})
+        return response.status, await response.json()
+
+    first = asyncio.create_task(post())
+    await reached.wait()
+    assert await asyncio.gather(post(), post()) == [(500, INTERNAL)] * 2
+    go_on.set()
+    assert await first == (500, INTERNAL)
     assert len(triton.calls) == 1
     assert not output_folder.exists()
 

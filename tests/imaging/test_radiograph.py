@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from gateway.imaging.dicom import read_header, read_image, stored_values
 from gateway.imaging.errors import WrongContent
-from gateway.imaging.film import apply, tones_of, window
+from gateway.imaging.grey_scale import apply, tones_of, window
 from gateway.imaging.radiograph import film_box, render_radiograph, require_chest_radiograph, square_input
 from tests import dicom_files as files
 

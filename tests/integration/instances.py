@@ -183,12 +183,12 @@ class Instance:
 
 
 def infer(
-    client: triton_grpc.InferenceServerClient, dicom: bytes, *, gate: str = "off", model: str = "chest_xray"
+    client: triton_grpc.InferenceServerClient, dicom: bytes, *, seconds: float = ANSWER_SECONDS
 ) -> dict[str, Any]:
     """Send a DICOM file over gRPC; gives the prediction, or raises InferenceServerException."""
     tensor = triton_grpc.InferInput("dicom", [1, len(dicom)], "UINT8")
     tensor.set_data_from_numpy(np.frombuffer(dicom, np.uint8)[np.newaxis])
-    result = client.infer(model, [tensor], parameters={"gate": gate}, client_timeout=ANSWER_SECONDS)
+    result = client.infer("chest_xray", [tensor], parameters={"gate": "off"}, client_timeout=seconds)
     prediction: dict[str, Any] = json.loads(result.as_numpy("prediction").item())
     return prediction
 

@@ -64,6 +64,16 @@ def test_an_instance_whose_port_is_taken_is_refused_in_a_sentence(instance, new_
     instance.predict(film)
 
 
+@pytest.mark.parametrize("name", ["triton_grpc_port", "triton_metrics_port"])
+def test_an_instance_never_talks_to_another_ones_triton(instance, new_instance, name):
+    port = instance.grpc_port if name == "triton_grpc_port" else instance.metrics_port
+    second = new_instance(**{name: str(port)})
+    second.start()
+    assert second.wait_ended(30) == 2
+    sentence = f"another program listens on port {port}; set RADGATE_{name.upper()} to a free one"
+    assert second.output.strip() == f"radgate: {sentence}"
+
+
 def test_two_instances_run_side_by_side(instance, new_instance, film):
     second = new_instance()
     second.start()
@@ -93,5 +103,5 @@ def test_an_external_triton_may_die_and_come_back(new_instance, film, tmp_path):
         assert guest.get("/live", port=guest.admin_port).status == 200
     finally:
         owner.gateway().kill(signal.SIGCONT)
-    print(f"\nowner ready after {owner.wait_ready():.1f} s, guest after {guest.wait_ready():.1f} s more")
+    print(f"\nguest ready {guest.wait_ready():.1f} s after its Triton's owner went on")
     assert guest.predict(film) == owner.predict(film)

@@ -1,14 +1,17 @@
 """What is killed comes back by itself, and whoever waited gets the documented answer."""
 
 import http.client
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tritonclient.utils import InferenceServerException
 
-from tests.integration.instances import INTERNAL_ERROR, Answer, Instance
+from tests.integration.instances import INTERNAL_ERROR, Answer, Instance, infer
 from tests.integration.processes import Process, wait_until
 
 HEALED_SECONDS = 30.0
@@ -121,6 +124,32 @@ def test_a_killed_triton_is_healed_under_load(victim, film):
     assert not any(each.is_alive for each in (triton, *stubs))
     assert_is_whole(victim, len(stubs))
     assert victim.gateway() == gateway
+
+
+def test_a_stub_that_hangs_is_healed(victim, film):
+    """It is not dead, so only the canary can tell."""
+    (stub,) = victim.stubs("chest_xray_classifier")
+    with Load(victim, film) as load:
+        heals_from(victim, lambda: stub.kill(signal.SIGSTOP))
+    load.assert_each_was_answered_as_documented()
+    victim.predict(film)
+    assert not stub.is_alive
+    assert_is_whole(victim, 5)
+
+
+def test_callers_who_hang_up_cost_nothing(victim, film):
+    """Triton is known to break on cancelled calls; see specs/triton.md 2.5."""
+    before = (victim.gateway(), victim.triton(), victim.stubs())
+    expected = victim.predict(film)
+
+    def hang_up(attempt: int) -> None:
+        with victim.grpc() as client, pytest.raises(InferenceServerException, match="Deadline"):
+            infer(client, film.read_bytes(), seconds=(0.001, 0.003, 0.01)[attempt % 3])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hang_up, range(100)))
+    assert victim.predict(film) == expected
+    assert (victim.gateway(), victim.triton(), victim.stubs()) == before
 
 
 def test_a_killed_isolation_worker_is_replaced_without_a_restart(victim, film):

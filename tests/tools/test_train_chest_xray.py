@@ -260,7 +260,7 @@ def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path, monkeypa
     write_data(tmp_path)
     monkeypatch.setattr(gate, "EPOCH_IMAGES", 128)
     monkeypatch.setattr(gate, "ONE_CLASS_IMAGES", 128)
-    effort = chest_xray.Effort(pretrain_steps=2, fine_tune_steps=2, gate_epochs=1)
+    effort = chest_xray.Effort(pretrain_steps=2, gate_epochs=1)
     chest_xray.train(tmp_path, tmp_path / "out", seed=3, effort=effort)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     assert [value.name for value in session.get_outputs()] == ["logits", "activation_maps", "chest_logit"]

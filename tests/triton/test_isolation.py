@@ -42,6 +42,13 @@ def crash(how):
     os.kill(os.getpid(), {"abort": signal.SIGABRT, "segfault": signal.SIGSEGV, "kill": signal.SIGKILL}[how])
 
 
+def fail_over(name):
+    try:
+        {}[name]
+    except KeyError as error:
+        raise KeyError(f"no such patient: {name}") from error
+
+
 def refuse(sentence):
     raise WrongContent(sentence)
 
@@ -108,6 +115,15 @@ def test_a_crash_is_an_image_error_and_the_next_call_finds_a_new_worker(how):
         for _ in range(2):
             with pytest.raises(ImageError, match="its decoder failed"):
                 isolated(how)
+
+
+def test_a_bug_is_reported_by_type_and_place_without_its_text(capfd):
+    with Isolated(fail_over) as isolated, pytest.raises(ImageError):
+        isolated("Doe^John")
+    reported = capfd.readouterr().err
+    assert "KeyError" in reported
+    assert "in fail_over" in reported
+    assert "Doe" not in reported
 
 
 def test_a_worker_that_died_between_calls_is_replaced_unnoticed():

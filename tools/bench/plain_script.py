@@ -19,7 +19,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-import gateway.imaging.decoders  # noqa: F401  (pydicom needs decoders for compressed films)
+import gateway.imaging.dicom  # noqa: F401  (gives pydicom decoders for compressed films)
 from gateway.imaging.chest_xray import FINDINGS
 
 

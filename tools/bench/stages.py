@@ -16,10 +16,10 @@ from gateway.files.output_set import OutputSet
 from gateway.files.roots import Roots
 from gateway.imaging.chest_xray_steps import INPUT_SIZE_PX, conclude, load_model, thumbnail
 from gateway.imaging.dicom import read_image, stored_values
+from gateway.imaging.dicom.study import study_of
 from gateway.imaging.png import encode_png
 from gateway.imaging.radiograph import render_radiograph, square_input
 from gateway.imaging.report import build_report, warm_up
-from gateway.imaging.study import study_of
 from gateway.settings import Settings
 from gateway.triton.networks import Network
 

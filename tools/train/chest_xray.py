@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +12,6 @@ from gateway.imaging.chest_xray import FINDINGS
 from tools.train.chest.films import Films, Thumbnails, folds, read_films, read_thumbnails
 
 if TYPE_CHECKING:
-    from tools.train.chest.composites import Background
     from tools.train.chest.networks import ChestGate, FindingsNetwork
 
 logger = logging.getLogger(__name__)
@@ -29,7 +27,6 @@ class Effort(NamedTuple):
     """How long to train."""
 
     pretrain_steps: int = 200
-    fine_tune_steps: int = 200
     gate_epochs: int = 5
 
 
@@ -68,8 +65,10 @@ def train(data_dir: Path, output_dir: Path, seed: int = 0, effort: Effort | None
         import torch
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
+    from tools.train.chest.evaluate import cross_validate, figures_of, operating_points
     from tools.train.chest.export import export
-    from tools.train.chest.findings import fine_tune
+    from tools.train.chest.features import extract
+    from tools.train.chest.head import fit_head
     from tools.train.chest.networks import Classifier
 
     effort = effort or Effort()
@@ -77,12 +76,16 @@ def train(data_dir: Path, output_dir: Path, seed: int = 0, effort: Effort | None
     cv2.setNumThreads(1)  # its threads and torch's would wait for each other
     data = read(data_dir, seed)
     gate = train_gate(data, seed, effort)
-    start = pretrain(data, seed, effort)
-    network = fine_tune(start, data.films, _normal(data.films), seed, effort.fine_tune_steps)
+    network = pretrain(data, seed, effort)
+    features = extract(network, data.films.pixels, data.films.normal, seed)
+    set_head(network, *fit_head(features, data.films, np.ones(len(data.fold), bool)))
     export(Classifier(network, gate, len(FINDINGS)), output_dir / "model.onnx")
-    points, figures = cross_validate(data, start, seed, effort)
+    passed = judge_gate(output_dir / "model.onnx", data)
+    judged = cross_validate(features, data.films, data.fold)
+    points = operating_points(judged)
     _write(output_dir / "operating_points.json", {"model_version": MODEL_VERSION, "findings": points})
-    _write(output_dir / "figures.json", {"seed": seed, "effort": effort._asdict(), **figures})
+    document = {"seed": seed, "effort": effort._asdict(), "gate": passed, **figures_of(judged, points)}
+    _write(output_dir / "figures.json", document)
     logger.info("written to %s", output_dir)
 
 
@@ -107,6 +110,16 @@ def train_gate(data: Data, seed: int, effort: Effort) -> "ChestGate":
     return fit_gate(sources, seed, effort.gate_epochs)
 
 
+def judge_gate(model: Path, data: Data) -> dict[str, Any]:
+    """Count what the exported gate makes of the thumbnails and films that were kept from it."""
+    from tools.train.chest.gate_figures import gate_figures
+
+    pairs = list(zip(data.thumbnails, data.held_out, strict=True))
+    kept_apart = tuple(Thumbnails(t.name, t.pixels[held]) for t, held in pairs)
+    learnt = data.thumbnails[0].pixels[~data.held_out[0]]
+    return gate_figures(model, data.films.pixels[data.fold == 0], kept_apart, learnt)
+
+
 def pretrain(data: Data, seed: int, effort: Effort) -> "FindingsNetwork":
     """Train the findings network on lesions drawn on thumbnails, which are of thousands of patients."""
     from tools.train.chest import findings
@@ -116,38 +129,13 @@ def pretrain(data: Data, seed: int, effort: Effort) -> "FindingsNetwork":
     return findings.pretrain(backgrounds(enlarged(chest)), seed, effort.pretrain_steps)
 
 
-def cross_validate(
-    data: Data, start: "FindingsNetwork", seed: int, effort: Effort
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Train anew without each fold in turn, as the shipped network was trained on all films.
+def set_head(network: "FindingsNetwork", weight: np.ndarray, bias: np.ndarray) -> None:
+    """Put a head, float (12, 128) and (12,), into the network's 1×1 convolution."""
+    import torch
 
-    Returns
-    -------
-    The operating points by finding, and the figures.
-    """
-    from tools.train.chest.evaluate import figures_of, judge, operating_points
-    from tools.train.chest.findings import fine_tune
-
-    judged = []
-    for fold in range(FOLDS):
-        began = time.monotonic()
-        learnt = _chosen(data.films, data.fold != fold)
-        network = fine_tune(start, learnt, _normal(learnt), seed + fold, effort.fine_tune_steps)
-        judged.append(judge(network, _chosen(data.films, data.fold == fold), seed + fold))
-        logger.info("fold %d of %d: %.0f s", fold + 1, FOLDS, time.monotonic() - began)
-    points = operating_points(judged)
-    return points, figures_of(judged, points)
-
-
-def _chosen(films: Films, chosen: np.ndarray) -> Films:
-    return Films(*(values[chosen] for values in films))
-
-
-def _normal(films: Films) -> "list[Background]":
-    """Give the films without findings, to draw on."""
-    from tools.train.chest.composites import backgrounds
-
-    return backgrounds(films.pixels[films.normal])
+    with torch.no_grad():
+        network.head.weight.copy_(torch.from_numpy(weight)[:, :, None, None])
+        network.head.bias.copy_(torch.from_numpy(bias))
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -1,37 +1,41 @@
 """The work of `/single_inference`: one film through Triton, four files into the patient's folder."""
 
 import asyncio
-import base64
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-from pydicom import Dataset
 
 from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.canary import canary_film
+from gateway.apis.chest_xray.films import (
+    Film,
+    Prediction,
+    as_patient,
+    enter_output,
+    open_film,
+    publish,
+    read_film,
+    with_images,
+    with_paths,
+)
 from gateway.apis.chest_xray.reports import ReportWorkers, content_of
 from gateway.apis.chest_xray.schema import SingleInference
-from gateway.errors import InferenceFailed, InvalidImage, InvalidRequest, ModelUnavailable, OutputFailed
-from gateway.files.errors import FileTooLarge, PathMissing, PathRefused
+from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable, OutputFailed
 from gateway.files.names import folder_name
 from gateway.files.output_set import OutputSet
-from gateway.files.reading import OpenedFile, read_bounded, read_prefix
 from gateway.files.roots import Roots
 from gateway.imaging.chest_xray import FINDINGS
-from gateway.imaging.dicom import MAX_FILE_BYTES, MAX_HEADER_BYTES, read_header, read_patient_id
-from gateway.imaging.errors import ImageError
 from gateway.imaging.report import ReportContent
 from gateway.metrics import STAGE_SECONDS
-from gateway.triton.admission import INTERACTIVE, Admission
+from gateway.triton.admission import Admission
 from gateway.triton.client import TritonClient
 from gateway.web.mount import request_id
 
@@ -41,21 +45,6 @@ Result = TypeVar("Result")
 
 API = MODEL = "chest_xray"
 CANARY_TIMEOUT_SECONDS = 10.0
-USUAL_HEADER_BYTES = 256 * 1024
-
-
-class Prediction(NamedTuple):
-    """What the `chest_xray` ensemble gives for one film."""
-
-    prediction: dict[str, Any]
-    """The documented prediction, without the two image paths."""
-    study: dict[str, Any]
-    """What the report states beyond it."""
-    heatmap_png: bytes
-    source_png: bytes
-    heatmap_jpeg: bytes
-    source_jpeg: bytes
-    seconds: float
 
 
 class ChestXray:
@@ -120,23 +109,18 @@ class ChestXray:
         """
         with contextlib.ExitStack() as opened:
             with _stage("open"):
-                film = await _to_its_end(_open_film, opened, self._input_roots, asked)
+                film = await _to_its_end(open_film, opened, self._input_roots, asked)
             if asked.output_folder_path is None:
-                return await asyncio.to_thread(_with_images, await self._predict(film))
+                return await asyncio.to_thread(with_images, await self._predict(film))
             name = folder_name(film.patient_id)
             async with self._output_set(asked.output_folder_path, name) as output:
                 answer = await self._predict(film)
-                prediction = _with_paths(answer.prediction, asked.output_folder_path, name)
+                prediction = with_paths(answer.prediction, asked.output_folder_path, name)
                 with _stage("report"):
                     report = await self._reports.build(self._report_content(answer))
                 with _stage("write"):
-                    await _to_its_end(_publish, output, name, prediction, answer, report)
+                    await _to_its_end(publish, output, name, prediction, answer, report)
         return prediction if asked.returns_data else None
-
-    async def infer(self, dicom: bytes, *, priority: int = INTERACTIVE) -> Prediction:
-        """Send a DICOM file's bytes through the ensemble, when its turn comes."""
-        async with self._admission.turn(priority=priority, timeout_seconds=self._timeout_seconds) as left:
-            return await self._infer(dicom, left)
 
     async def canary(self) -> None:
         """Send the known film; see `gateway.triton.canary`."""
@@ -156,12 +140,12 @@ class ChestXray:
             processing_ms=answer.seconds * 1000,
         )
 
-    async def _predict(self, film: "Film") -> Prediction:
+    async def _predict(self, film: Film) -> Prediction:
         async with self._admission.turn(timeout_seconds=self._timeout_seconds) as left:
             # Read no sooner, so that films that wait their turn take no memory.
-            dicom = await _to_its_end(_read_film, film.file)
+            dicom = await _to_its_end(read_film, film.file)
             answer = await self._infer(dicom, left)
-        return _as_patient(answer, film.patient_id)
+        return as_patient(answer, film.patient_id)
 
     async def _infer(self, dicom: bytes, timeout_seconds: float, *, gate: bool = True) -> Prediction:
         started = time.perf_counter()
@@ -190,7 +174,7 @@ class ChestXray:
         stack = contextlib.ExitStack()
         try:
             with _stage("open_output"):
-                output = await _to_its_end(_enter_output, stack, self._output_roots, path, name)
+                output = await _to_its_end(enter_output, stack, self._output_roots, path, name)
             yield output
         except OutputFailed as error:
             raise OutputFailed(f"Unable to create output folder: {schema.shown(path)}") from error
@@ -208,63 +192,6 @@ async def _to_its_end(function: Callable[..., Result], *arguments: Any) -> Resul
         raise
 
 
-class Film(NamedTuple):
-    """A DICOM file that passed the documented checks."""
-
-    file: OpenedFile
-    patient_id: str
-
-
-def _open_film(opened: contextlib.ExitStack, roots: Roots, asked: SingleInference) -> Film:
-    path = asked.input_image_path
-    try:
-        file = opened.enter_context(roots.open_input(path))
-    except PathRefused as error:
-        raise schema.invalid_path("input_image_path", path) from error
-    except PathMissing as error:
-        raise InvalidRequest(f"Input image path does not exist: {schema.shown(path)}") from error
-    if not path.lower().endswith(".dcm"):
-        raise InvalidRequest(f"Requested image is not a DICOM file: {schema.shown(path)}")
-    return Film(file, _patient_id(file, path, asked.patient_id))
-
-
-def _patient_id(file: OpenedFile, path: str, given: str | None) -> str:
-    try:
-        header = _header(file)
-    except ImageError as error:
-        message = f"Invalid DICOM image, unable to fetch patient ID: {schema.shown(path)}"
-        raise InvalidRequest(message) from error
-    patient_id = given or read_patient_id(header)
-    if not patient_id:
-        raise InvalidRequest(f"Patient ID is empty or None: {schema.shown(path)}")
-    return patient_id
-
-
-def _header(file: OpenedFile) -> Dataset:
-    """Read the header out of the file's beginning; only a header with an icon in it takes a second look."""
-    try:
-        return read_header(read_prefix(file.fd, USUAL_HEADER_BYTES))
-    except ImageError:
-        if file.size <= USUAL_HEADER_BYTES:
-            raise
-        return read_header(read_prefix(file.fd, MAX_HEADER_BYTES))
-
-
-def _read_film(file: OpenedFile) -> bytes:
-    try:
-        return read_bounded(file.fd, MAX_FILE_BYTES)
-    except FileTooLarge as error:
-        raise InvalidImage(error.message) from error
-
-
-def _enter_output(stack: contextlib.ExitStack, roots: Roots, path: str, name: str) -> OutputSet:
-    try:
-        folder = stack.enter_context(roots.open_output_folder(path))
-    except (PathRefused, PathMissing) as error:
-        raise schema.invalid_path("output_folder_path", path) from error
-    return stack.enter_context(OutputSet(folder, name, marker=f"{name}_predictions.json"))
-
-
 def _prediction(outputs: dict[str, np.ndarray], seconds: float) -> Prediction:
     return Prediction(
         prediction=json.loads(outputs["prediction"][0, 0]),
@@ -275,45 +202,6 @@ def _prediction(outputs: dict[str, np.ndarray], seconds: float) -> Prediction:
         source_jpeg=outputs["source_jpeg"].tobytes(),
         seconds=seconds,
     )
-
-
-def _as_patient(answer: Prediction, patient_id: str) -> Prediction:
-    """State the patient ID that names the folder, which the caller may have given."""
-    metadata = {**answer.prediction["metadata"], "patient_id": patient_id}
-    return answer._replace(prediction={**answer.prediction, "metadata": metadata})
-
-
-def _with_paths(prediction: dict[str, Any], folder: str, name: str) -> dict[str, Any]:
-    # POSIX leaves a double slash at the start its own meaning, and normpath leaves it standing.
-    stem = os.path.join("/" + os.path.normpath(folder).lstrip("/"), name, name)
-    return _in_order(prediction, f"{stem}_source_image.png", f"{stem}_heatmap.png")
-
-
-def _with_images(answer: Prediction) -> dict[str, Any]:
-    images = (base64.b64encode(png).decode() for png in (answer.source_png, answer.heatmap_png))
-    return _in_order(answer.prediction, *images)
-
-
-def _in_order(prediction: dict[str, Any], source_image: str, heatmap: str) -> dict[str, Any]:
-    """Put the keys in the documented order."""
-    return {
-        "result": prediction["result"],
-        "findings": prediction["findings"],
-        "source_image": source_image,
-        "heatmap": heatmap,
-        "metadata": prediction["metadata"],
-    }
-
-
-def _publish(
-    output: OutputSet, name: str, prediction: dict[str, Any], answer: Prediction, report: bytes
-) -> None:
-    document = json.dumps(prediction, indent=2, ensure_ascii=False)
-    output.write(f"{name}_predictions.json", document.encode(errors="replace"))
-    output.write(f"{name}_heatmap.png", answer.heatmap_png)
-    output.write(f"{name}_source_image.png", answer.source_png)
-    output.write(f"{name}_report.pdf", report)
-    output.publish()
 
 
 @contextlib.contextmanager

@@ -1,29 +1,26 @@
-"""Judge a findings network on the films of a fold that it has not seen, real and drawn on."""
+"""Cross-validate the head: figures and operating points from films that it has not seen."""
 
 import logging
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
-from gateway.imaging.chest_xray import FINDINGS
-from tools.phantoms.chest_lesions import LESIONS, draw
-from tools.train.chest.composites import backgrounds
+from gateway.imaging.chest_xray import FINDINGS, sigmoid
+from tools.phantoms.chest_lesions import LESIONS
+from tools.train.chest.features import Features
 from tools.train.chest.films import LABELLED, Films
+from tools.train.chest.head import fit_head
 from tools.train.chest.metrics import auc, sensitivity, threshold_at_specificity
-from tools.train.chest.networks import FindingsNetwork
 
 logger = logging.getLogger(__name__)
 
-DRAWINGS = 2
-"""Lesions of each kind drawn on each normal film of a test fold."""
 SPECIFICITY = 0.90
 SPECIFICITY_DRAWN = 0.95
 """Stricter where nothing but drawings taught the finding."""
 
 
 class Judged(NamedTuple):
-    """What one fold's network said of the films it had not seen."""
+    """What one fold's head said of the films it had not seen."""
 
     labels: np.ndarray
     """bool (N, 12)."""
@@ -32,46 +29,44 @@ class Judged(NamedTuple):
     comparator: np.ndarray
     """float32 (N, 12)."""
     untouched: np.ndarray
-    """float32 (M, 12): of the normal films whose lungs were found."""
+    """float32 (M, 12): of the films that were drawn on."""
     drawn: dict[str, np.ndarray]
-    """float32 (2·M,) by finding: probability of that finding where it was drawn."""
+    """float32 (6·M,) by finding: probability of that finding where it was drawn."""
 
 
-def probabilities_of(network: FindingsNetwork, films: np.ndarray) -> np.ndarray:
-    """Give probabilities, float32 (N, 12), of films, uint8 (N, 256, 256)."""
-    batches = np.array_split(films, max(len(films) // 32, 1))
-    with torch.no_grad():
-        logits = [
-            network(torch.from_numpy(batch).float().unsqueeze(1) / 255).mean((2, 3)) for batch in batches
-        ]
-    return np.asarray(torch.cat(logits)[:, : len(FINDINGS)].sigmoid().numpy())
+def cross_validate(features: Features, films: Films, fold: np.ndarray) -> list[Judged]:
+    """Fit the head without each fold in turn and judge that fold.
+
+    Parameters
+    ----------
+    features, films
+        Of all films.
+    fold
+        int (N,), the fold of each film.
+    """
+    judged = [_judge(features, films, fold == index) for index in range(int(fold.max()) + 1)]
+    for index in np.flatnonzero(LABELLED):
+        areas = [auc(part.probabilities[:, index], part.labels[:, index]) for part in judged]
+        logger.info("%s: AUC %s", FINDINGS[index], np.round(areas, 2).tolist())
+    return judged
 
 
-def judge(network: FindingsNetwork, films: Films, seed: int) -> Judged:
-    """Run a network over test films as they are, and over the normal ones with lesions drawn on."""
-    generator = np.random.default_rng(seed)
-    bank = backgrounds(films.pixels[films.normal])
-    drawn = {}
-    for name in LESIONS:
-        seeds = generator.integers(2**31, size=(len(bank), DRAWINGS))
-        images = np.stack(
-            [
-                draw(name, film.pixels, film.lungs, int(s)).pixels
-                for film, row in zip(bank, seeds, strict=True)
-                for s in row
-            ]
-        )
-        drawn[name] = probabilities_of(network, images)[:, FINDINGS.index(name)]
-    judged = Judged(
-        films.labels[:, : len(FINDINGS)],
-        probabilities_of(network, films.pixels),
-        films.comparator[:, : len(FINDINGS)],
-        probabilities_of(network, np.stack([film.pixels for film in bank])),
+def _judge(features: Features, films: Films, kept_apart: np.ndarray) -> Judged:
+    weight, bias = fit_head(features, films, ~kept_apart)
+    chosen = kept_apart[features.backgrounds]
+    drawn = {
+        name: sigmoid(rows[chosen] @ weight.T + bias)[..., FINDINGS.index(name)].ravel()
+        for name, rows in features.drawn.items()
+    }
+    plain = sigmoid(features.films[:, 0] @ weight.T + bias)
+    count = len(FINDINGS)
+    return Judged(
+        films.labels[kept_apart, :count],
+        plain[kept_apart],
+        films.comparator[kept_apart, :count],
+        plain[features.backgrounds[chosen]],
         drawn,
     )
-    areas = [auc(judged.probabilities[:, i], judged.labels[:, i]) for i in np.flatnonzero(LABELLED)]
-    logger.info("AUC by finding %s, mean %.3f", np.round(areas, 2).tolist(), np.nanmean(areas))
-    return judged
 
 
 def operating_points(judged: list[Judged]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ NIH_LABELS = {
 
 LABELLED = np.array([name in NIH_LABELS for name in FINDINGS])
 AUXILIARY = ("Edema", "Emphysema", "Pneumonia", "Hernia")
-"""NIH labels outside the twelve, learned as well because they describe the same lungs."""
+"""NIH labels outside the twelve, read so that the folds share them out evenly too."""
 
 CHEST_CLASS = "CXR"
 OTHER_CLASSES = ("AbdomenCT", "BreastMRI", "ChestCT", "Hand", "HeadCT")
@@ -44,8 +44,6 @@ class Films(NamedTuple):
     """float32 (N, 16): the published CheXNet's probabilities, 0 for a finding it does not know."""
     normal: np.ndarray
     """bool (N,): labelled No Finding."""
-    view_ap: np.ndarray
-    """bool (N,): taken from front to back."""
 
 
 class Thumbnails(NamedTuple):
@@ -68,7 +66,6 @@ def read_films(folder: Path) -> Films:
         labels=np.array([[bool(labels.intersection(source)) for source in sources] for labels in found]),
         comparator=np.array([[_comparator(row, source) for source in sources] for row in rows], np.float32),
         normal=np.array(["No Finding" in labels for labels in found]),
-        view_ap=np.array([row["view"] == "AP" for row in rows]),
     )
 
 

@@ -32,6 +32,11 @@ class Residual(nn.Module):  # type: ignore[misc]  # torch is not there when the 
         return torch.relu(features + self.body(features))
 
 
+def normalise(image: Tensor) -> Tensor:
+    """Bring films with values 0 to 1 to about mean 0 and deviation 1."""
+    return (image - 0.5) * 4.0
+
+
 class FindingsNetwork(nn.Module):  # type: ignore[misc]
     """Films to activation maps: four stages, then a 1×1 convolution as the head.
 
@@ -58,7 +63,7 @@ class FindingsNetwork(nn.Module):  # type: ignore[misc]
 
     def forward(self, image: Tensor) -> Tensor:
         """Give the maps, (N, outputs, 16, 16), of films (N, 1, 256, 256) with values 0 to 1."""
-        return self.head(self.dropout(self.features((image - 0.5) * 4.0)))
+        return self.head(self.dropout(self.features(normalise(image))))
 
 
 class OneClass(nn.Module):  # type: ignore[misc]

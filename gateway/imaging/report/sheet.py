@@ -6,8 +6,8 @@ from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from gateway.imaging.report_content import ReportContent
-from gateway.imaging.typeset import Line, draw_line, line_of, text_width, wrapped
+from gateway.imaging.report.content import ReportContent
+from gateway.imaging.report.typeset import Line, draw_line, line_of, text_width, wrapped
 
 PRODUCT = "RadGate"
 STATUS = "Preliminary – AI generated, requires review by a qualified reader"

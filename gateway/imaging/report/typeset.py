@@ -12,11 +12,12 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from gateway.imaging.bidi import base_level, reordered
-from gateway.imaging.text import REPLACEMENT, cleaned, has_right_to_left, is_invisible, shaped
+from gateway.imaging.report.arabic import shaped
+from gateway.imaging.report.bidi import base_level, has_right_to_left, reordered
+from gateway.imaging.report.text import REPLACEMENT, cleaned, is_invisible
 
 REGULAR, BOLD, FALLBACK = "DejaVuSans", "DejaVuSans-Bold", "DroidSansFallback"
-_FOLDER = Path(__file__).parent / "fonts"
+_FOLDER = Path(__file__).parents[1] / "fonts"
 _ELLIPSIS = "…"
 
 

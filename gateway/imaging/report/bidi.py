@@ -1,4 +1,7 @@
-"""The order in which mixed left-to-right and right-to-left text is drawn (Unicode Annex 9)."""
+"""The order in which mixed left-to-right and right-to-left text is drawn (Unicode Annex 9).
+
+Ours, because python-bidi is LGPL and a PDF draws characters in the order it is given.
+"""
 
 import unicodedata
 from itertools import groupby
@@ -14,6 +17,11 @@ def base_level(text: str) -> int:
         if direction in ("L", "R", "AL"):
             return int(direction != "L")
     return 0
+
+
+def has_right_to_left(text: str) -> bool:
+    """Tell whether any part of a text runs from right to left."""
+    return not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text)
 
 
 def reordered(line: str, base: int) -> str:

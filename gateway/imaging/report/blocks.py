@@ -8,8 +8,8 @@ from reportlab.pdfbase.pdfdoc import PDFImageXObject
 from reportlab.pdfgen.canvas import Canvas
 
 from gateway.imaging.chest_xray import FINDINGS, PRESENT_FROM, Finding
-from gateway.imaging.report_content import ReportContent, cautions
-from gateway.imaging.sheet import (
+from gateway.imaging.report.content import ReportContent, cautions
+from gateway.imaging.report.sheet import (
     ACCENT,
     AMBER,
     BLACK,
@@ -26,8 +26,9 @@ from gateway.imaging.sheet import (
     SHADE,
     Sheet,
 )
-from gateway.imaging.text import cleaned, hundredths
-from gateway.imaging.typeset import Line, text_width, wrapped
+from gateway.imaging.report.text import cleaned
+from gateway.imaging.report.typeset import Line, text_width, wrapped
+from gateway.imaging.wording import age_in_words, hundredths
 
 
 def identity(sheet: Sheet, content: ReportContent) -> None:
@@ -67,7 +68,7 @@ def _patient_fields(content: ReportContent) -> list[tuple[str, str]]:
     return [
         ("Name", _person_name(content.patient_name)),
         ("ID", content.patient_id),
-        ("Age", _age(content.patient_age)),
+        ("Age", age_in_words(content.patient_age)),
         ("Sex", {"M": "Male", "F": "Female", "O": "Other"}.get(content.patient_sex, content.patient_sex)),
     ]
 
@@ -87,14 +88,6 @@ def _person_name(name: str) -> str:
     """Show all component groups of a person name (PS3.5 6.2.1), their carets as spaces."""
     groups = (" ".join(part for part in group.split("^") if part) for group in name.split("="))
     return " / ".join(group for group in groups if group.strip())
-
-
-def _age(age: str) -> str:
-    parts = re.fullmatch(r"(\d{3})([DWMY])", age)
-    if not parts:
-        return age
-    unit = {"D": "day", "W": "week", "M": "month", "Y": "year"}[parts[2]]
-    return f"{int(parts[1])} {unit}{'' if int(parts[1]) == 1 else 's'}"
 
 
 def overall(sheet: Sheet, content: ReportContent) -> None:

@@ -1,13 +1,19 @@
-"""Grey stored values to film densities: modality LUT, padding, VOI, inversion (PS3.3 C.11, C.7.6.3)."""
+"""DICOM's grey scale, stored values to 8 bits: modality LUT, padding, VOI, inversion (PS3.3 C.11, C.7.6.3).
+
+`radiograph` says which steps a file's image goes through; the formulas are here.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from gateway.imaging.attributes import little_endian, numbers, text
+from gateway.imaging.dicom.attributes import little_endian, numbers, text
+
+_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)  # ITU-R BT.601
 
 Floats = NDArray[np.float64]
 Transform = Callable[[Floats], Floats]
@@ -76,6 +82,12 @@ def apply(tones: Tones, stored: NDArray[Any]) -> NDArray[np.uint8]:
     for row in blocks:
         np.take(table, index[row : row + 64], out=film[row : row + 64], mode="clip")
     return film
+
+
+def luma(rgb: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Weigh RGB of that many bits to one uint8 grey, (rows, columns)."""
+    grey = cv2.transform(np.ascontiguousarray(rgb, np.float32), _LUMA * np.float32(255 / (2**bits - 1)))
+    return np.rint(grey).clip(0, 255).astype(np.uint8).reshape(rgb.shape[:2])
 
 
 def tones_of(stored: NDArray[Any], dataset: Dataset) -> Tones:

@@ -1,10 +1,10 @@
 """What a chest film's report says: plain values, and the cautions that follow from them."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.imaging.chest_xray import FINDINGS, Finding
+from gateway.imaging.wording import age_years
 
 _CAUTION_YOUNG = (
     "Patient younger than 15 years: WHO recommends computer-aided detection of tuberculosis on chest "
@@ -54,9 +54,8 @@ class ReportContent:
 
 def cautions(content: ReportContent) -> list[str]:
     """Give the reasons to trust this result less."""
-    age = re.fullmatch(r"\s*(\d{1,3})([DWMY]?)\s*", content.patient_age)
-    years_per_unit = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12}
-    is_young = age is not None and int(age[1]) * years_per_unit.get(age[2], 1) < 15
+    years = age_years(content.patient_age)
+    is_young = years is not None and years < 15
     is_lateral = content.view_position.strip().upper() in ("LL", "RL", "LLD", "RLD", "LAT", "LATERAL")
     unassessed = {finding.name for finding in content.findings if not finding.assessed}
     return (

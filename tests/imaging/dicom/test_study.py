@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.imaging.dicom import read_header
-from gateway.imaging.study import age_years, study_of
+from gateway.imaging.dicom.study import study_of
 from tests import dicom_files as files
 
 
@@ -80,22 +80,6 @@ def test_a_malformed_age_stays_as_it_is():
     file = files.dicom_file(files.film(), PatientAge=None)
     file = files.with_element(file, files.element(0x10, 0x1010, b"AS", b"62"))
     assert study_of(read_header(file)).age == "62"
-
-
-@pytest.mark.parametrize(
-    ("age", "years"),
-    [
-        ("045Y", 45),
-        ("62", 62),
-        ("018M", 1),
-        ("011M", 0),
-        ("104W", 2),
-        ("800D", 2),
-        *((age, None) for age in ("", "Y", "old", "-1Y", "0451Y")),
-    ],
-)
-def test_years_are_read_from_an_age(age, years):
-    assert age_years(age) == years
 
 
 def test_compression_and_burned_in_text_are_flags():

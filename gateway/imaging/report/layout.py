@@ -1,11 +1,11 @@
-"""The PDF report of one chest film: one A4 page, from plain values, without I/O."""
+"""A report's blocks, put on the page in their order."""
 
 from io import BytesIO
 
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-from gateway.imaging.report_blocks import (
+from gateway.imaging.report.blocks import (
     caution_lines,
     findings_table,
     identity,
@@ -13,12 +13,10 @@ from gateway.imaging.report_blocks import (
     pictures,
     technical,
 )
-from gateway.imaging.report_content import ReportContent, cautions
-from gateway.imaging.sheet import PRODUCT, STATUS, Sheet
-from gateway.imaging.text import cleaned
-from gateway.imaging.typeset import REGULAR, fonts, text_width
-
-__all__ = ["ReportContent", "build_report", "cautions", "warm_up"]
+from gateway.imaging.report.content import ReportContent
+from gateway.imaging.report.sheet import PRODUCT, STATUS, Sheet
+from gateway.imaging.report.text import cleaned
+from gateway.imaging.report.typeset import REGULAR, fonts, text_width
 
 
 def warm_up() -> None:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.imaging.dicom import MAX_HEADER_BYTES, read_header, read_image, read_patient_id, stored_values
+from gateway.imaging.dicom.study import study_of
 from gateway.imaging.errors import (
     ImageError,
     MissingAttribute,
@@ -21,7 +22,6 @@ from gateway.imaging.errors import (
     WrongGeometry,
 )
 from gateway.imaging.radiograph import render_radiograph
-from gateway.imaging.study import study_of
 from tests import dicom_files as files
 
 FILM = files.dicom_file(files.film())
@@ -127,7 +127,7 @@ print(json.dumps([grown / 1024, time.perf_counter() - started]))
 def test_bombs_cost_little_memory_and_time(bomb, tmp_path):
     (tmp_path / "bomb.dcm").write_bytes(bomb())
     command = [sys.executable, "-W", "error", "-c", MEASURE, str(tmp_path / "bomb.dcm")]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     grown_mib, seconds = json.loads(done.stdout)
     assert done.stderr == ""

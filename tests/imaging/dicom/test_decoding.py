@@ -1,9 +1,12 @@
+from contextlib import suppress
+
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.imaging import codestreams
-from gateway.imaging.dicom import read_image, stored_values
+from gateway.imaging.dicom import codestreams, plugins, read_image, stored_values
 from gateway.imaging.errors import ImageError, UnsupportedTransferSyntax, WrongGeometry
 from gateway.imaging.radiograph import render_radiograph
 from tests import dicom_files as files
@@ -123,6 +126,25 @@ def test_a_palette_is_expanded():
     assert values(file)[1, 1].tolist() == [200, 201, 202]
 
 
+def palette_file(index, table, entries, bits):
+    palette = {
+        f"{colour}PaletteColorLookupTable{part}": value
+        for colour in ("Red", "Green", "Blue")
+        for part, value in (("Descriptor", [entries, 0, bits]), ("Data", table))
+    }
+    return files.dicom_file(index, PhotometricInterpretation="PALETTE COLOR", **palette)
+
+
+def test_a_padded_palette_of_eight_bits_is_read():
+    file = palette_file(np.array([[0, 1, 2, 9]], np.uint8), bytes([10, 20, 30, 0]), 3, 8)
+    assert values(file)[0, :, 0].tolist() == [10, 20, 30, 30]
+
+
+def test_an_index_above_a_palette_of_eight_bits_is_its_last_colour():
+    file = palette_file(np.array([[0, 255, 256, 999]], np.uint16), bytes(range(256)), 256, 8)
+    assert values(file)[0, :, 0].tolist() == [0, 255, 255, 255]
+
+
 def test_a_palette_that_is_not_there_is_an_image_error():
     with pytest.raises(ImageError, match="palette"):
         values(files.dicom_file(np.zeros((2, 2), np.uint8), PhotometricInterpretation="PALETTE COLOR"))
@@ -188,6 +210,65 @@ def test_a_codestream_that_is_cut_off_is_an_image_error(syntax):
         dataset.PixelData = pydicom.encaps.encapsulate([frame or b"\0"])
         with pytest.raises(ImageError):
             stored_values(dataset)
+
+
+def with_frame(frame, syntax, **attributes):
+    """Give a sound dataset with another frame in it."""
+    dataset = read_image(files.dicom_file(FILM, syntax, **attributes))
+    dataset.PixelData = pydicom.encaps.encapsulate([frame])
+    return dataset
+
+
+def test_one_stack_decodes():
+    for uid in plugins.DECODER_DEPENDENCIES:
+        assert plugins.decoder_of(uid).available_plugins == ("radgate",)
+
+
+def test_pydicom_itself_decodes_with_the_plugins(tmp_path):
+    for syntax in (files.RLE, files.JPEG_LS, files.JPEG_2000, files.JPEG_LOSSLESS):
+        (tmp_path / "film.dcm").write_bytes(files.dicom_file(FILM, syntax))
+        np.testing.assert_array_equal(pydicom.dcmread(tmp_path / "film.dcm").pixel_array, FILM)
+
+
+@given(st.data())
+@pytest.mark.parametrize(
+    "syntax", [s for s in files.LOSSLESS if s.startswith(f"{files.IMPLICIT}.4") or s == files.RLE]
+)
+def test_damage_anywhere_in_a_codestream_is_an_image_error_or_harmless(syntax, data):
+    frame = bytearray(files.encoded(FILM, syntax))
+    for _ in range(data.draw(st.integers(1, 6))):
+        frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
+    with suppress(ImageError):
+        assert stored_values(with_frame(bytes(frame), syntax)).shape == FILM.shape
+
+
+def test_a_box_without_length_around_a_jpeg_2000_does_not_hang():
+    signature = bytes.fromhex("0000000c6a5020200d0a870a") + bytes(8)
+    frame = signature + files.encoded(FILM, files.JPEG_2000)
+    np.testing.assert_array_equal(stored_values(with_frame(frame, files.JPEG_2000)), FILM)
+
+
+@pytest.mark.parametrize("syntax", [files.RLE, files.JPEG_LS])
+def test_a_decoder_out_of_memory_is_not_the_images_fault(syntax, monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(plugins, "decode_pixel_data", fail)
+    monkeypatch.setattr(plugins.imagecodecs, "jpegls_decode", fail)
+    with pytest.raises(MemoryError):
+        values(files.dicom_file(FILM, syntax))
+
+
+def test_a_panic_in_rust_is_an_image_error(monkeypatch):
+    class PanicException(BaseException):
+        """As pyo3 has it."""
+
+    def panic(*arguments, **options):
+        raise PanicException
+
+    monkeypatch.setattr(plugins, "decode_pixel_data", panic)
+    with pytest.raises(ImageError):
+        values(files.dicom_file(FILM, files.RLE))
 
 
 def test_a_native_image_under_a_compressed_syntax_is_still_read():

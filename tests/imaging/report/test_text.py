@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.imaging.bidi import base_level, reordered
-from gateway.imaging.text import REPLACEMENT, cleaned, has_right_to_left, hundredths, shaped
-from gateway.imaging.typeset import _glyph, line_of, text_width, wrapped
+from gateway.imaging.report.arabic import shaped
+from gateway.imaging.report.bidi import base_level, has_right_to_left, reordered
+from gateway.imaging.report.text import REPLACEMENT, cleaned
+from gateway.imaging.report.typeset import _glyph, line_of, text_width, wrapped
 
 
 def names(text):
@@ -98,13 +99,6 @@ def test_letters_and_their_marks_are_composed():
 )
 def test_knows_right_to_left_text(text, answer):
     assert has_right_to_left(text) is answer
-
-
-@pytest.mark.parametrize(
-    ("confidence", "printed"), [(0.4996, "0.49"), (0.5, "0.50"), (0.29, "0.29"), (1.0, "1.00"), (0.0, "0.00")]
-)
-def test_no_absent_finding_reads_as_the_threshold(confidence, printed):
-    assert hundredths(confidence) == printed
 
 
 @pytest.mark.parametrize(

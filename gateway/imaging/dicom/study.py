@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
-from gateway.imaging.attributes import text
-from gateway.imaging.dicom import read_patient_id
+from gateway.imaging.dicom.attributes import text
+from gateway.imaging.dicom.reading import read_patient_id
+from gateway.imaging.wording import age_between
 
 
 class Study(NamedTuple):
@@ -44,7 +45,7 @@ def study_of(header: Dataset) -> Study:
         patient_id=read_patient_id(header),
         patient_name=_given_family(text(header, "PatientName")),
         sop_instance_uid=text(header, "SOPInstanceUID"),
-        age=text(header, "PatientAge") or _age_at(text(header, "PatientBirthDate"), study_date),
+        age=text(header, "PatientAge") or age_between(text(header, "PatientBirthDate"), study_date),
         sex=text(header, "PatientSex"),
         study_date=study_date,
         modality=text(header, "Modality").strip().upper(),
@@ -58,16 +59,6 @@ def study_of(header: Dataset) -> Study:
     )
 
 
-def age_years(age: str) -> int | None:
-    """Give whole years from an Age String (PS3.5 §6.2 AS) or a bare number; None if it is neither."""
-    digits, unit = (
-        (age.strip()[:-1], age.strip()[-1:].upper()) if not age.strip().isdecimal() else (age.strip(), "Y")
-    )
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 3 and unit in "YMWD" and unit):
-        return None
-    return int(digits) // {"Y": 1, "M": 12, "W": 52, "D": 365}[unit]
-
-
 def _given_family(name: str) -> str:
     """Render a person name: prefix and suffix go, the first group with text in it counts (PS3.5 §6.2.1)."""
     for group in name.split("="):
@@ -76,12 +67,3 @@ def _given_family(name: str) -> str:
         if parts:
             return " ".join(parts)
     return ""
-
-
-def _age_at(birth_date: str, study_date: str) -> str:
-    """Derive NNNY from two dates YYYYMMDD; "" if either is missing, malformed or out of order."""
-    dates = birth_date.strip(), study_date.strip()
-    if not all(len(date) == 8 and date.isascii() and date.isdecimal() for date in dates):
-        return ""
-    years = (int(dates[1]) - int(dates[0])) // 10000  # the calendar's order is the numbers' order
-    return f"{years:03d}Y" if 0 <= years <= 150 else ""

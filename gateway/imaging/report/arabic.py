@@ -1,58 +1,10 @@
-"""Names in any script, made ready to be drawn glyph by glyph from left to right.
+"""Arabic letters in their joined forms, straight from Python's Unicode database."""
 
-A PDF draws characters in the order it is given and joins none. So control characters become visible,
-Arabic letters take their joined forms, and right-to-left passages are turned round. Both come straight from
-Python's Unicode database: no table to keep up to date, no copyleft dependency (python-bidi is LGPL).
-"""
-
-import math
 import unicodedata
-
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""Stands for every character that cannot be shown."""
 
 _ISOLATED, _FINAL, _INITIAL, _MEDIAL = "<isolated>", "<final>", "<initial>", "<medial>"
 _LAM, _ALEFS = "0644", ("0622", "0623", "0625", "0627")  # the one ligature that is not optional
 _ZERO_WIDTH_JOINER, _TATWEEL = "\u200d", "\u0640"
-_BIDI_CONTROLS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def cleaned(text: str) -> str:
-    """Make hidden characters visible and compose the others (NFC).
-
-    Control characters and unpaired surrogates appear as the replacement character, and so do the
-    controls of writing direction, which could make an identifier read differently from what it is
-    (Unicode Technical Report 36, 2.5).
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return unicodedata.normalize("NFC", "".join(map(_visible, text)))
-
-
-def _visible(character: str) -> str:
-    if character == "\t":
-        return " "
-    hidden = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-    return REPLACEMENT if hidden or character in _BIDI_CONTROLS else character
-
-
-def is_invisible(character: str) -> bool:
-    """Tell whether a character has no glyph by definition: joiners, variation selectors and the like."""
-    code = ord(character)
-    return unicodedata.category(character) == "Cf" or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
-
-
-def has_right_to_left(text: str) -> bool:
-    """Tell whether any part of a text runs from right to left."""
-    return not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text)
-
-
-def hundredths(confidence: float) -> str:
-    """Print a confidence with two decimals, cut off: 0.4996 is absent and must not read 0.50."""
-    return f"{math.floor(confidence * 100 + 1e-6) / 100:.2f}"
-
-
-# --- Arabic joining ------------------------------------------------------------------------------
 
 
 def _joined_forms() -> dict[str, dict[str, str]]:

@@ -1,46 +1,28 @@
-"""DICOM files from anywhere: a header or an image, within bounds on memory and time, or an ImageError."""
+"""A DICOM file's header, or the whole of it, within bounds on memory and time."""
 
 import zlib
-from typing import Any
 
-from numpy.typing import NDArray
-from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from gateway.imaging import decoders
-from gateway.imaging.attributes import numbers, text
-from gateway.imaging.elements import UNDEFINED, Element, Reading, Walker
-from gateway.imaging.errors import ImageError, MissingAttribute, WrongContent, WrongGeometry
+from gateway.imaging.dicom import decoding, image_pixel
+from gateway.imaging.dicom.attributes import text
+from gateway.imaging.dicom.elements import UNDEFINED, Element, Reading, Walker
+from gateway.imaging.dicom.image_pixel import ImagePixel
+from gateway.imaging.errors import ImageError, MissingAttribute, WrongContent
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_HEADER_BYTES = 16 * 2**20
 """Everything before the pixel data."""
 MAX_INFLATED_BYTES = 128 * 2**20
 """A deflated data set, inflated."""
-MAX_ROWS_COLUMNS = 16384
-MAX_PIXELS = 2**27
 
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _IMPLICIT = "1.2.840.10008.1.2"
 _EXPLICIT = "1.2.840.10008.1.2.1"
-_GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
-_COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"})
 _DICOMDIR = "1.2.840.10008.1.3.10"
-
-CONVERSION_FAULTS = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    RecursionError,
-    OSError,
-)
-"""What pydicom raises when a value is not what its VR says."""
 
 
 def read_header(data: bytes) -> Dataset:
@@ -91,33 +73,14 @@ def read_image(data: bytes) -> Dataset:
     if len(data) > MAX_FILE_BYTES:
         raise ImageError(f"the file has {len(data)} bytes; at most {MAX_FILE_BYTES} are read")
     dataset, source, element = _read(data, MAX_INFLATED_BYTES)
-    _complete(dataset)
+    image_pixel.complete(dataset)
     stop = len(source) if element.length == UNDEFINED else element.start + element.length
-    if decoders.is_native(str(dataset.file_meta.TransferSyntaxUID)):
-        stop = min(stop, element.start + decoders.frame_bytes(dataset))
+    if decoding.is_native(str(dataset.file_meta.TransferSyntaxUID)):
+        stop = min(stop, element.start + ImagePixel.of(dataset).frame_bytes)
     dataset.add_new(0x7FE00010, "OB" if element.vr == "OB" else "OW", bytes(source[element.start : stop]))
     dataset["PixelData"].is_undefined_length = element.length == UNDEFINED
-    decoders.check(dataset)
+    decoding.check(dataset)
     return dataset
-
-
-def stored_values(dataset: Dataset) -> NDArray[Any]:
-    """Decode the first frame of `read_image`'s dataset.
-
-    Returns
-    -------
-    (rows, columns) unsigned or signed integers, masked to BitsStored and sign-extended; or
-    (rows, columns, 3) uint8 or uint16, RGB, for colour and palette images.
-
-    Raises
-    ------
-    ImageError, UnsupportedTransferSyntax, WrongGeometry
-
-    References
-    ----------
-    DICOM PS3.5 §8, PS3.3 C.7.6.3.1.
-    """
-    return decoders.decode(dataset)
 
 
 def read_patient_id(header: Dataset) -> str:
@@ -201,58 +164,3 @@ def _require(dataset: Dataset, *keywords: str) -> None:
     for keyword in keywords:
         if keyword not in dataset:
             raise MissingAttribute(f"the DICOM attribute {keyword} {Tag(keyword)} is missing")
-
-
-def _integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
-    values = numbers(dataset, keyword)
-    if values:
-        return int(values[0])
-    if default is None:
-        raise MissingAttribute(f"the DICOM attribute {keyword} {Tag(keyword)} is missing or not a number")
-    return default
-
-
-def _complete(dataset: Dataset) -> None:
-    """Check the Image Pixel module (PS3.3 C.7.6.3) and put its defaults in place."""
-    rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
-    if not (
-        1 <= rows <= MAX_ROWS_COLUMNS and 1 <= columns <= MAX_ROWS_COLUMNS and rows * columns <= MAX_PIXELS
-    ):
-        raise WrongGeometry(
-            f"{rows} rows by {columns} columns; up to {MAX_ROWS_COLUMNS} and {MAX_PIXELS} pixels are read"
-        )
-    samples = _integer(dataset, "SamplesPerPixel", 1)
-    if samples not in (1, 3):
-        raise WrongGeometry(f"SamplesPerPixel is {samples}; 1 and 3 are read")
-    allocated = _integer(dataset, "BitsAllocated")
-    if allocated not in ((1, 8, 16, 32) if samples == 1 else (8, 16)):
-        raise WrongGeometry(f"BitsAllocated is {allocated}; 1, 8, 16 and 32 are read, in colour 8 and 16")
-    stored = _integer(dataset, "BitsStored", allocated)
-    if not 1 <= stored <= allocated:
-        stored = allocated
-    high = _integer(dataset, "HighBit", stored - 1)
-    frames = max(1, _integer(dataset, "NumberOfFrames", 1))
-    checked: dict[str, int | str] = {
-        "Rows": rows,
-        "Columns": columns,
-        "SamplesPerPixel": samples,
-        "PhotometricInterpretation": _photometric(dataset, samples),
-        "BitsAllocated": allocated,
-        "BitsStored": stored,
-        "HighBit": high if stored - 1 <= high < allocated else stored - 1,
-        "PixelRepresentation": int(_integer(dataset, "PixelRepresentation", 0) == 1),
-        "PlanarConfiguration": int(_integer(dataset, "PlanarConfiguration", 0) == 1),
-        "NumberOfFrames": min(frames, 2**31 - 1),
-    }
-    for keyword, value in checked.items():  # with the right VR, whatever the file's was
-        dataset.add_new(keyword, dictionary_VR(keyword), value)
-
-
-def _photometric(dataset: Dataset, samples: int) -> str:
-    """Give Photometric Interpretation, checked against the number of samples (PS3.3 C.7.6.3.1.2)."""
-    photometric = text(dataset, "PhotometricInterpretation").strip().upper()
-    if not photometric:
-        return "MONOCHROME2" if samples == 1 else "RGB"
-    if photometric not in (_GREY if samples == 1 else _COLOUR):
-        raise ImageError(f"PhotometricInterpretation is not one that is read for {samples} samples per pixel")
-    return photometric

@@ -12,8 +12,8 @@ from pypdf import PdfReader
 
 from gateway.imaging.chest_xray import FINDINGS, Finding
 from gateway.imaging.report import ReportContent, build_report, cautions, warm_up
-from gateway.imaging.text import REPLACEMENT
-from gateway.imaging.typeset import fonts
+from gateway.imaging.report.text import REPLACEMENT
+from gateway.imaging.report.typeset import fonts
 
 
 def jpeg(value, shape=(60, 50)):

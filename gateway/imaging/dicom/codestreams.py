@@ -1,8 +1,10 @@
 """Compressed frames: cut out of encapsulated pixel data, and sized by their own headers, undecoded."""
 
 import struct
-from collections.abc import Iterator
+import warnings
 from typing import NamedTuple
+
+from pydicom.encaps import get_frame
 
 from gateway.imaging.errors import ImageError, WrongGeometry
 
@@ -18,63 +20,38 @@ class Codestream(NamedTuple):
     columns: int
     samples: int
     bits: int
-    signed: bool = False
+    start: int = 0
+    """Offset in the frame: pydicom expects no padding and no boxes before it."""
 
 
 def first_frame(pixel_data: bytes, number_of_frames: int) -> bytes:
-    """Join the fragments of the first frame (PS3.5 A.4).
-
-    Several frames are told apart by the basic offset table, else by one fragment each, else by the
-    JPEG end-of-image marker.
-    """
-    items = _items(pixel_data)
-    table = next(items, b"")
-    if number_of_frames == 1:
-        return _joined(items)
-    offsets = struct.unpack_from(f"<{len(table) // 4}L", table)
-    if len(offsets) > 1:
-        end, taken = offsets[1] - offsets[0], []
-        for item in items:
-            end -= 8 + len(item)
-            taken.append(item)
-            if end <= 0:
-                break
-        return _joined(iter(taken))
-    return _first_of_unlisted(items, number_of_frames)
-
-
-def _first_of_unlisted(items: Iterator[memoryview | bytes], number_of_frames: int) -> bytes:
-    fragments = list(items)
-    if len(fragments) <= number_of_frames:
-        return _joined(iter(fragments[:1]))
-    for count, fragment in enumerate(fragments, 1):
-        if b"\xff\xd9" in bytes(fragment[-10:]):
-            return _joined(iter(fragments[:count]))
-    return _joined(iter(fragments))
-
-
-def _joined(items: Iterator[memoryview | bytes]) -> bytes:
-    frame = b"".join(items)
+    """Cut the first frame out of encapsulated pixel data (PS3.5 A.4)."""
+    _require_whole_items(pixel_data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            frame = get_frame(pixel_data, 0, number_of_frames=number_of_frames)
+    except (ValueError, StopIteration, struct.error) as error:
+        raise WrongGeometry("the frames of the compressed pixel data cannot be told apart") from error
     if not frame:
         raise WrongGeometry("the encapsulated pixel data holds no frame")
     return frame
 
 
-def _items(pixel_data: bytes) -> Iterator[memoryview | bytes]:
-    """Give each item's bytes; refuse one that is cut short, as half a film would pass for a whole one."""
-    view, at = memoryview(pixel_data), 0
-    while at + 8 <= len(view) and view[at : at + 4] == _ITEM:
-        (length,) = struct.unpack_from("<L", view, at + 4)
-        at += 8 + length
-        if at > len(view):
+def _require_whole_items(pixel_data: bytes) -> None:
+    """Refuse an item that is cut short: pydicom would take half a film for a whole one."""
+    at = 0
+    while pixel_data[at : at + 4] == _ITEM and at + 8 <= len(pixel_data):
+        at += 8 + int.from_bytes(pixel_data[at + 4 : at + 8], "little")
+        if at > len(pixel_data):
             raise WrongGeometry("the compressed pixel data is cut off")
-        yield view[at - length : at]
 
 
 def jpeg(frame: bytes) -> Codestream:
     """Read the frame header of JPEG (ISO 10918-1 B.2.2) or JPEG-LS (ISO 14495-1 C.2.2)."""
-    at = frame.find(b"\xff\xd8", 0, 64) + 2
-    if at < 2:
+    start = frame.find(b"\xff\xd8", 0, 64)
+    at = start + 2
+    if start < 0:
         raise ImageError("the pixel data is not the JPEG that its transfer syntax announces")
     try:
         while True:
@@ -85,7 +62,7 @@ def jpeg(frame: bytes) -> Codestream:
                 if frame.rfind(b"\xff\xd9") < at:  # libjpeg would fill the rest with grey
                     raise ImageError("the JPEG in the pixel data is cut off")
                 bits, rows, columns, samples = struct.unpack_from(">BHHB", frame, at + 4)
-                return Codestream(rows, columns, samples, bits)
+                return Codestream(rows, columns, samples, bits, start)
             if marker == 0xFF:
                 at += 1
             elif marker in _STANDALONE:
@@ -96,21 +73,14 @@ def jpeg(frame: bytes) -> Codestream:
         raise ImageError("the JPEG header in the pixel data is cut off") from error
 
 
-def jpeg_colorspace(frame: bytes, photometric_interpretation: str) -> str:
-    """Tell how a three-component JPEG is coded: "RGB" or "YCBCR".
+def adobe_transform(frame: bytes) -> int | None:
+    """Read how Adobe's APP14 says that a JPEG's colours are coded: 0 as RGB, else as YCbCr; None unsaid.
 
-    Adobe's APP14 (ISO 10918-6 6.5.3), JFIF and component identifiers outrank the DICOM header.
+    It outranks the DICOM header (ISO 10918-6 6.5.3). A shorter segment, seen in the field, says nothing.
     """
     head = frame[: max(0, frame.find(b"\xff\xda"))]
-    adobe = head.find(b"\xff\xee\x00\x0eAdobe")  # a shorter segment, seen in the field, says nothing
-    if adobe >= 0 and adobe + 16 <= len(head):
-        return "YCBCR" if head[adobe + 15] else "RGB"
-    if b"JFIF\0" in head:
-        return "YCBCR"
-    at = max(head.find(b"\xff" + bytes([marker])) for marker in (0xC0, 0xC1, 0xC2))
-    if at >= 0 and head[at + 10 : at + 17 : 3].upper() == b"RGB":
-        return "RGB"
-    return "RGB" if photometric_interpretation == "RGB" else "YCBCR"
+    at = head.find(b"\xff\xee\x00\x0eAdobe")
+    return head[at + 15] if 0 <= at < len(head) - 15 else None
 
 
 def jpeg2000(frame: bytes) -> Codestream:
@@ -123,7 +93,7 @@ def jpeg2000(frame: bytes) -> Codestream:
         samples, depth = struct.unpack_from(">HB", frame, at + 40)
     except struct.error as error:
         raise ImageError("the JPEG 2000 header in the pixel data is cut off") from error
-    return Codestream(y1 - y0, x1 - x0, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
+    return Codestream(y1 - y0, x1 - x0, samples, (depth & 0x7F) + 1, at)
 
 
 def jpeg_xl(frame: bytes) -> Codestream:
@@ -161,10 +131,3 @@ def rle(frame: bytes, rows: int, columns: int, samples: int, bits_allocated: int
     if used[0] < 64 or any(a >= b for a, b in zip(used, [*used[1:], len(frame)], strict=True)):
         raise ImageError("the RLE header in the pixel data is damaged")
     return Codestream(rows, columns, samples, 0)
-
-
-def rle_segments(frame: bytes) -> Iterator[bytes]:
-    """Give the segments of a frame that `rle` has checked."""
-    count, *offsets = struct.unpack_from("<16L", frame)
-    for start, stop in zip(offsets[:count], [*offsets[1:count], len(frame)], strict=True):
-        yield frame[start:stop]
