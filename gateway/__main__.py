@@ -10,7 +10,7 @@ from gateway import logs
 from gateway.accounts.secrets import SecretRefused
 from gateway.app import serve
 from gateway.settings import Settings, faults
-from gateway.triton.embedded import TritonNotInstalled
+from gateway.triton.installation import TritonNotInstalled
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
-"""Child processes that never outlive the gateway."""
+"""Child processes: they never outlive the gateway, and their deaths are seen."""
 
 import ctypes
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 
@@ -15,3 +16,21 @@ def die_with_parent() -> None:
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the process ids of a process's children; none where it has ended or /proc is another system's."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:  # ended meanwhile
+        return []
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has died and nobody has asked for its exit code."""
+    try:
+        # The state follows the command name, which is in parentheses and may hold any character.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False

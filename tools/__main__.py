@@ -30,7 +30,7 @@ def _sentences(error: Exception) -> list[str]:
 
     from gateway.accounts.secrets import SecretRefused
     from gateway.settings import faults
-    from gateway.triton.embedded import TritonNotInstalled
+    from gateway.triton.installation import TritonNotInstalled
 
     if isinstance(error, ValidationError):
         return faults(error)

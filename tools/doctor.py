@@ -15,7 +15,7 @@ from rich.markup import escape
 from gateway.accounts.secrets import SecretRefused
 from gateway.app import token_verifier
 from gateway.settings import Settings, faults
-from gateway.triton.embedded import Installation, TritonNotInstalled
+from gateway.triton.installation import Installation, TritonNotInstalled
 from tools.preflight import problems
 
 

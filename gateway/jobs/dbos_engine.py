@@ -24,6 +24,7 @@ from sqlalchemy import URL
 from gateway.jobs.durable import DurableJobEngine
 from gateway.jobs.engine import JobFunction
 from gateway.jobs.queue import Dispatched
+from gateway.jobs.reaper import DEAD_AFTER
 from gateway.jobs.runner import Interrupted
 from gateway.storage.engine import Database
 
@@ -151,6 +152,7 @@ def dbos_job_engine(
     executor_id: str,
     pools: Mapping[str, int] | None = None,
     retention: timedelta = timedelta(days=30),
+    dead_after: timedelta = DEAD_AFTER,
 ) -> DurableJobEngine:
     """Build the engine; `start` it, and `close` it before the database.
 
@@ -164,6 +166,10 @@ def dbos_job_engine(
         Unique among the processes of one database; a restarted process keeps its id.
     pools
         Threads for blocking or heavy code, by name, beside `default`.
+    retention
+        How long a job is kept after its end.
+    dead_after
+        When others may take the jobs of a process that gives no sign of life.
     """
     queue = DbosQueue(queue_url(database.url), queues=queues, executor_id=executor_id)
     return DurableJobEngine(
@@ -174,6 +180,7 @@ def dbos_job_engine(
         executor_id=executor_id,
         pools=pools or {},
         retention=retention,
+        dead_after=dead_after,
     )
 
 

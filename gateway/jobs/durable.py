@@ -47,6 +47,7 @@ class DurableJobEngine:
         executor_id: str,
         pools: Mapping[str, int],
         retention: timedelta,
+        dead_after: timedelta,
     ) -> None:
         self._database = database
         self._queue = queue
@@ -61,8 +62,10 @@ class DurableJobEngine:
             database, kinds, executor_id=executor_id, pools=self._pools, on_change=self._notices.tell
         )
         boot_id = uuid.uuid4().hex
-        self._heart = Heart(database, executor_id, boot_id)
-        self._reaper = Reaper(database, queue, executor_id, is_running=self._runner.is_running)
+        self._heart = Heart(database, executor_id, boot_id, dead_after=dead_after)
+        self._reaper = Reaper(
+            database, queue, executor_id, is_running=self._runner.is_running, dead_after=dead_after
+        )
         self._retention = Retention(database, queue, older_than=retention)
         self._loops: list[asyncio.Task[None]] = []
 

@@ -11,19 +11,22 @@ from gateway.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 10.0
-REAP_SECONDS = 15.0
 DEAD_AFTER = timedelta(seconds=60)
+BEATS = 6
+LOOKS = 4
+"""How often an executor beats, and others look, in the time after which it counts as dead."""
 REAPER_LOCK = 7_233_002
 
 
 class Heart:
     """Says that this process is alive, by the database's clock."""
 
-    def __init__(self, database: Database, executor_id: str, boot_id: str) -> None:
+    def __init__(
+        self, database: Database, executor_id: str, boot_id: str, *, dead_after: timedelta = DEAD_AFTER
+    ) -> None:
         self._database = database
         self._name = (executor_id, boot_id)
-        self.seconds = HEARTBEAT_SECONDS
+        self.seconds = dead_after.total_seconds() / BEATS
         self.is_replaced = False
 
     async def begin(self) -> None:
@@ -57,14 +60,15 @@ class Reaper:
         executor_id: str,
         *,
         is_running: Callable[[str], bool],
+        dead_after: timedelta = DEAD_AFTER,
     ) -> None:
         self._database = database
         self._queue = queue
         self._executor_id = executor_id
         self._is_running = is_running
         self._suspects: set[str] = set()
-        self.seconds = REAP_SECONDS
-        self.dead_after = DEAD_AFTER
+        self._dead_after = dead_after
+        self.seconds = dead_after.total_seconds() / LOOKS
 
     async def sweep(self) -> bool:
         """Look once; gives whether it was this process's turn among all."""
@@ -88,10 +92,10 @@ class Reaper:
 
     async def _of_the_dead(self, held: list[Dispatched]) -> list[Dispatched]:
         async with self._database.read() as connection:
-            alive = await executors.alive(connection, within=self.dead_after)
+            alive = await executors.alive(connection, within=self._dead_after)
         lost = [job for job in held if job.executor_id not in alive and job.executor_id != self._executor_id]
         async with self._database.write() as connection:
-            await executors.forget_dead(connection, older_than=10 * self.dead_after)
+            await executors.forget_dead(connection, older_than=10 * self._dead_after)
         return lost
 
     async def _dispatch_again(self, lost: list[Dispatched]) -> None:

@@ -22,6 +22,7 @@ Probe = Callable[[], Awaitable[None]]
 TICK_SECONDS = 0.5
 PROBE_PERIOD_SECONDS = 5.0
 FAILURES_BEFORE_HEALING = 2
+MAX_RESTART_PAUSE_SECONDS = 60.0
 SILENCE_SECONDS = 60.0
 """How long a starting or overloaded server may go without an answer before it counts as broken."""
 
@@ -64,6 +65,8 @@ class Canary:
         self._failures = 0
         self._patient_until = clock() + SILENCE_SECONDS
         self._next_round = 0.0
+        self._vain_restarts = 0
+        self._next_restart = 0.0
 
     @property
     def ready(self) -> dict[str, bool]:
@@ -92,7 +95,8 @@ class Canary:
         for pipeline, probe in self._probes.items():
             self._set(pipeline, await self._comes_back(pipeline, probe))
         if all(self._ready.values()):
-            self._failures = 0
+            self._failures = self._vain_restarts = 0
+            self._next_restart = 0.0
             self._patient_until = self._clock() + SILENCE_SECONDS
             self._next_round = self._clock() + PROBE_PERIOD_SECONDS
         elif self._failures >= FAILURES_BEFORE_HEALING or self._clock() >= self._patient_until:
@@ -118,12 +122,15 @@ class Canary:
         self._next_round = 0.0
         self._seen.clear()
         self._patient_until = self._clock() + SILENCE_SECONDS
-        if self._server is None:
+        if self._server is None or self._clock() < self._next_restart:
             return
         logger.error("restarting the embedded Triton: %s", reason)
         TRITON_RESTARTS.inc()
         await self._server.restart()
         self._patient_until = self._clock() + SILENCE_SECONDS
+        # One that cannot load its models would else be restarted twice a second, for ever.
+        self._next_restart = self._clock() + min(2.0**self._vain_restarts - 1, MAX_RESTART_PAUSE_SECONDS)
+        self._vain_restarts += 1
 
     def _set(self, pipeline: str, ready: bool) -> None:
         if self._ready[pipeline] != ready:

@@ -9,20 +9,17 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
 import logging
 import os
 import secrets
 import shutil
 import signal
 import socket
-import sys
-import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.processes import die_with_parent
+from gateway.processes import children_of, die_with_parent, is_zombie
+from gateway.triton.installation import Installation, environment
 
 logger = logging.getLogger(__name__)
 
@@ -39,54 +36,12 @@ NO_GPU_COMPLAINTS = (
 """What Triton reports as faults on every machine without a GPU."""
 
 
-class TritonNotInstalled(RuntimeError):
-    """The wheel with Triton, or something that it needs, is not on this machine; the message says what."""
-
-
 class DataDirTaken(OSError):
     """Another instance runs on the same data folder."""
 
 
 class PortTaken(OSError):
     """Another program listens on a port of this Triton's."""
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Where the wheel put Triton."""
-
-    server: Path
-    libraries: Path
-    python_backend: Path
-    stub: Path
-
-    @classmethod
-    def find(cls) -> "Installation":
-        """Locate the server of the installed wheel.
-
-        Raises
-        ------
-        TritonNotInstalled
-            The wheel is absent or has no stub for this Python.
-        """
-        spec = importlib.util.find_spec("pytriton")
-        if spec is None or spec.origin is None:
-            raise TritonNotInstalled(
-                "the embedded Triton needs the package nvidia-pytriton (Linux, Python 3.10 to 3.12); "
-                "install it or set RADGATE_TRITON_URL to an external Triton"
-            )
-        package = Path(spec.origin).parent
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        root = package / "tritonserver"
-        stub = root / "python_backend_stubs" / version / "triton_python_backend_stub"
-        if not stub.exists():
-            raise TritonNotInstalled(f"nvidia-pytriton has no Python-backend stub for Python {version}")
-        return cls(
-            root / "bin" / "tritonserver",
-            package.parent / "nvidia_pytriton.libs",
-            root / "backends" / "python",
-            stub,
-        )
 
 
 class EmbeddedTriton:
@@ -138,7 +93,7 @@ class EmbeddedTriton:
 
     def is_whole(self) -> bool:
         """Whether the server and all its stubs are alive; a stub that died stays behind as a zombie."""
-        return self.pid is not None and not any(map(_is_zombie, _children_of(self.pid)))
+        return self.pid is not None and not any(map(is_zombie, children_of(self.pid)))
 
     async def start(self) -> None:
         """Start the server and return at once; readiness is the canary's to tell.
@@ -183,7 +138,7 @@ class EmbeddedTriton:
             self._process = await asyncio.create_subprocess_exec(
                 str(installation.server),
                 *self._arguments(self._lay_backend_folder(installation)),
-                env=_environment(installation),
+                env=environment(installation),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -300,22 +255,6 @@ async def _require_free(port: int, setting: str) -> None:
     raise PortTaken(f"another program listens on port {port}; set {setting} to a free one")
 
 
-def _children_of(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:  # ended meanwhile
-        return []
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        # The state follows the command name, which is in parentheses and may hold any character.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return False
-
-
 def _stubs_of(shm_prefix: str) -> Iterator[int]:
     """Yield the stub processes that were given a shared-memory region of this prefix."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -325,29 +264,6 @@ def _stubs_of(shm_prefix: str) -> Iterator[int]:
             continue
         if b"triton_python_backend_stub" in command and shm_prefix.encode() in command:
             yield int(folder.name)
-
-
-def _environment(installation: Installation) -> dict[str, str]:
-    """Build Triton's whole environment: nothing of the gateway's secrets is in it.
-
-    The stub finds its Python through `python3` on PATH, and needs libpython beside the server's libraries;
-    models import the package `gateway` from where we do, so PYTHONPATH is passed on.
-    """
-    names = ("HOME", "LANG", "PYTHONPATH", "TMPDIR", "TZ")
-    kept = {name: os.environ[name] for name in names if name in os.environ}
-    cuda = {name: value for name, value in os.environ.items() if name.startswith(("CUDA_", "NVIDIA_"))}
-    libraries = [str(installation.libraries), sysconfig.get_config_var("LIBDIR") or ""]
-    libraries.append(os.environ.get("LD_LIBRARY_PATH", ""))
-    return {
-        **kept,
-        **cuda,
-        "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ.get('PATH', os.defpath)}",
-        "LD_LIBRARY_PATH": ":".join(filter(None, libraries)),
-        # NumPy's BLAS would otherwise start a thread for each core in each stub.
-        "OPENBLAS_NUM_THREADS": "1",
-        # glibc keeps an arena for each of the hundreds of threads that Triton starts.
-        "MALLOC_ARENA_MAX": "4",
-    }
 
 
 def _before_exec(lifeline: int) -> None:
@@ -367,9 +283,11 @@ def _before_exec(lifeline: int) -> None:
 async def _forward_log(process: asyncio.subprocess.Process) -> None:
     """Pass Triton's own log lines on: errors and warnings as such, the rest for debugging."""
     assert process.stdout is not None
-    while line := await process.stdout.readline():
-        text = line.decode(errors="replace").rstrip()
-        logger.log(_level_of(text), "triton: %s", text)
+    while not process.stdout.at_eof():
+        # A line longer than the buffer is dropped; Triton must never wait for us to read.
+        with contextlib.suppress(ValueError):
+            text = (await process.stdout.readline()).decode(errors="replace").rstrip()
+            logger.log(_level_of(text), "triton: %s", text)
     logger.info("triton ended, exit code %s", await process.wait())
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from gateway.apis.chest_xray.canary import canary_film
-from gateway.triton.embedded import Installation, TritonNotInstalled
+from gateway.triton.installation import Installation, TritonNotInstalled
 from tests.integration.instances import Instance
 
-DICOM = Path(__file__).parents[2].parent / "shared" / "data" / "dicom"
+DICOM = (Path(__file__).parents[2].parent / "shared" / "data" / "dicom").resolve()  # links are refused
 
 
 @pytest.fixture(scope="session", autouse=True)

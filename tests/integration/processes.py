@@ -85,6 +85,15 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str, *, ev
     return time.monotonic() - started
 
 
+def wait_until_gone(processes: Iterable[Process], seconds: float) -> float:
+    """Wait for all to end; gives the seconds that it took."""
+    try:
+        return wait_until(lambda: not any(each.is_alive for each in processes), seconds, "all end")
+    except AssertionError as error:
+        left = [each.command for each in processes if each.is_alive]
+        raise AssertionError(f"{error}: {left}") from None
+
+
 def listeners(pid: int) -> set[tuple[str, int]]:
     """Address (hexadecimal, as the kernel writes it) and port that a process listens on."""
     sockets = set()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.instances import INTERNAL_ERROR, Instance, timed
-from tests.integration.processes import pss_bytes, wait_until
+from tests.integration.processes import pss_bytes, wait_until, wait_until_gone
 
 
 def in_flight(instance: Instance) -> int:
@@ -39,7 +39,7 @@ def test_a_stop_answers_what_is_in_flight_and_leaves_nothing(new_instance, film,
     print(f"ended {seconds:.1f} s after the signal")
     assert statuses == [200] * 8
     assert code == 0, instance.output[-2000:]
-    assert [each.command for each in everything if each.is_alive] == []
+    wait_until_gone(everything, 5)
     assert instance.shared_memory() == set()
     assert "Traceback" not in instance.output
 

@@ -12,7 +12,7 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from tests.integration.instances import INTERNAL_ERROR, Answer, Instance, infer
-from tests.integration.processes import Process, wait_until
+from tests.integration.processes import wait_until, wait_until_gone
 
 HEALED_SECONDS = 30.0
 """Twice what a machine with nothing else to do may take."""
@@ -202,11 +202,3 @@ def test_a_killed_gateway_leaves_nothing_behind_and_starts_again_at_once(new_ins
     print(f"ready {instance.wait_ready():.1f} s after the second start")
     instance.predict(film)
     assert_is_whole(instance, 5)
-
-
-def wait_until_gone(processes: list[Process], seconds: float) -> float:
-    try:
-        return wait_until(lambda: not any(each.is_alive for each in processes), seconds, "all end")
-    except AssertionError as error:
-        left = [each.command for each in processes if each.is_alive]
-        raise AssertionError(f"{error}: {left}") from None

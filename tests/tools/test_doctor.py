@@ -8,7 +8,7 @@ import threading
 import pytest
 from typer.testing import CliRunner
 
-from gateway.triton.embedded import Installation, TritonNotInstalled
+from gateway.triton.installation import Installation, TritonNotInstalled
 from tools import doctor as doctor_module
 from tools.__main__ import app
 from tools.at_hand import free_ports

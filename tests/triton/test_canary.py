@@ -1,5 +1,7 @@
 """What the canary calls ready, and when it has the server restarted."""
 
+import itertools
+
 from gateway.errors import InferenceFailed, InferenceTimeout, ModelUnavailable
 from gateway.triton import canary as canary_module
 from gateway.triton.canary import Canary
@@ -118,3 +120,32 @@ async def test_only_tells_where_the_server_is_not_ours():
     for _ in range(5):
         await canary.tick()
     assert canary.ready == {"chest_xray": False}
+
+
+async def test_pauses_longer_and_longer_between_restarts_that_do_not_help():
+    canary, server, clock = watched(Probe(ModelUnavailable("cannot load")))
+    times = []
+    for _ in range(2400):
+        server.whole, before = False, server.restarts
+        await canary.tick()
+        if server.restarts > before:
+            times.append(clock.now)
+        clock.now += canary_module.TICK_SECONDS
+    pauses = [after - before for before, after in itertools.pairwise(times)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] <= 1
+    assert pauses[-1] == canary_module.MAX_RESTART_PAUSE_SECONDS
+
+
+async def test_a_success_makes_the_next_restart_immediate_again():
+    probe = Probe(ModelUnavailable("cannot load"))
+    canary, server, clock = watched(probe)
+    for _ in range(6):
+        server.whole = False
+        await canary.tick()
+        clock.now += canary_module.MAX_RESTART_PAUSE_SECONDS
+    probe.error, server.whole = None, True
+    await canary.tick()
+    restarts, server.whole = server.restarts, False
+    await canary.tick()
+    assert server.restarts == restarts + 1

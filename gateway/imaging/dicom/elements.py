@@ -142,6 +142,10 @@ class Reading:
     Text is brought to UTF-8 on the way, so that undecodable bytes and unknown character sets neither
     warn nor fail later. Sequences larger than `MAX_SEQUENCE_BYTES` are left out; of the two lookup
     table sequences only the first item is read.
+
+    By hand: `pydicom.filereader.read_dataset` reads the same from sound files, but warns about damaged
+    ones and quotes them (headers are read in the gateway's threads, where warnings cannot be caught), and
+    what is not UTF-8 it gives with replacement characters (test_the_patient_id_is_decoded_without_failing).
     """
 
     def __init__(self, walker: Walker, implicit: bool) -> None:
