@@ -79,9 +79,13 @@ class Conflict(GatewayError):
 
 
 class OutputFailed(GatewayError):
-    """The results could not be written where the caller wanted them."""
+    """The results could not be written where the caller wanted them; `errno` is the system's reason."""
 
     code = "output_failed"
+
+    def __init__(self, message: str, *, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class InferenceFailed(GatewayError):

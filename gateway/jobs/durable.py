@@ -121,6 +121,12 @@ class DurableJobEngine:
             raise NotFound("no such job")
         return _status(row)
 
+    async def latest(self, api: str, *, account: str, prefix: str) -> JobStatus | None:
+        """Look up the account's job with the greatest external id that begins so."""
+        async with self._database.read() as connection:
+            row = await jobs.latest(connection, api, account=account, prefix=prefix)
+        return None if row is None else _status(row)
+
     async def cancel(self, job_id: str, *, account: str | None) -> JobStatus:
         """Take a waiting job out, ask a running one to end."""
         async with self._database.write() as connection:
@@ -205,6 +211,7 @@ def _status(row: JobRow) -> JobStatus:
         done=row.done,
         failed=row.failed,
         total=row.total,
+        detail=None if row.detail is None else json.loads(row.detail),
         result=None if row.result is None else json.loads(row.result),
         error=None if row.error_code is None else JobError(row.error_code, row.error or ""),
         created_at=row.created_at,

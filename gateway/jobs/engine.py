@@ -103,6 +103,7 @@ class JobStatus:
     done: int
     failed: int
     total: int | None
+    detail: Any
     result: Any
     error: JobError | None
     created_at: datetime
@@ -155,8 +156,9 @@ class JobContext(Protocol):
         failed: int | None = None,
         total: int | None = None,
         phase: str | None = None,
+        detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Say how far the work has come. Costs nothing: the last word is written twice a second."""
+        """Say how far the work has come; `detail` is its own, as JSON. Costs nothing: the last word is written twice a second."""
 
     async def step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Run a part that later attempts skip: they get its result, which must be JSON, from our tables.
@@ -186,6 +188,9 @@ class JobEngine(Protocol):
 
     async def status(self, job_id: str, *, account: str | None) -> JobStatus:
         """Look a job up. Raises NotFound, also where it is another account's."""
+
+    async def latest(self, api: str, *, account: str, prefix: str) -> JobStatus | None:
+        """Look up the account's job with the greatest external id that begins so."""
 
     async def cancel(self, job_id: str, *, account: str | None) -> JobStatus:
         """Take a waiting job out, ask a running one to end; one that has ended stays as it is."""

@@ -61,6 +61,7 @@ class Items:
         self.total = 0
         self.done = 0
         self.failed = 0
+        self.skipped = 0
 
     async def load(self) -> None:
         """Count what earlier attempts settled."""
@@ -69,6 +70,7 @@ class Items:
         self.total = sum(tally.values())
         self.done = self.total - tally.get(rows.OPEN, 0)
         self.failed = tally.get(Outcome.FAILED.value, 0)
+        self.skipped = tally.get(Outcome.SKIPPED.value, 0)
 
     async def pending(self) -> AsyncIterator[Item]:
         """Give the items that are not settled, one after the other; several may be in work at a time."""
@@ -88,6 +90,7 @@ class Items:
         self._unwritten += 1
         self.done += 1
         self.failed += outcome is Outcome.FAILED
+        self.skipped += outcome is Outcome.SKIPPED
         self._on_settled(self.done, self.failed)
         if self._is_due() and not self._writing.locked():
             await self.write()

@@ -43,7 +43,7 @@ class RunningJob:
         self.secret = row.secret
         self.attempt = row.attempt
         self.crash_count = row.crash_count
-        self.counts = Counts(phase=row.phase, done=row.done, failed=row.failed, total=row.total)
+        self.counts = Counts(row.phase, row.done, row.failed, row.total, row.detail)
         self.is_changed = False
         self.is_lost = False
         self.task = asyncio.current_task()
@@ -59,9 +59,11 @@ class RunningJob:
         failed: int | None = None,
         total: int | None = None,
         phase: str | None = None,
+        detail: Mapping[str, Any] | None = None,
     ) -> None:
         """Say how far the work has come."""
-        given = {"done": done, "failed": failed, "total": total, "phase": phase}
+        text = None if detail is None else json.dumps(detail)
+        given = {"done": done, "failed": failed, "total": total, "phase": phase, "detail": text}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         self.counts = dataclasses.replace(self.counts, **changes)
         self.is_changed = True

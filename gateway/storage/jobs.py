@@ -37,6 +37,19 @@ async def get(connection: AsyncConnection, job_id: str, *, account: str | None =
     return None if row is None else JobRow(**row._mapping)
 
 
+async def latest(connection: AsyncConnection, api: str, *, account: str, prefix: str) -> JobRow | None:
+    """Read the account's job whose external id begins so and is the greatest of those."""
+    statement = (
+        select(*_columns(JobRow))
+        .where(jobs.c.api == api, jobs.c.account == account)
+        .where(jobs.c.external_id.startswith(prefix, autoescape=True))
+        .order_by(jobs.c.external_id.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(statement)).first()
+    return None if row is None else JobRow(**row._mapping)
+
+
 async def start(connection: AsyncConnection, job_id: str, executor_id: str) -> StartedRow | None:
     """Begin the next attempt, unless the job has ended.
 
@@ -66,11 +79,15 @@ async def hold(connection: AsyncConnection, job_id: str, attempt: int) -> bool |
 
 
 async def report(connection: AsyncConnection, job_id: str, attempt: int, counts: Counts) -> bool | None:
-    """Write how far an attempt has come; gives `cancel_requested`, None if superseded."""
+    """Write how far an attempt has come; gives `cancel_requested`, None if superseded.
+
+    Crashes count from the last progress on: a job of days outlives more of them than one that kills.
+    """
+    forgiven = case((jobs.c.done < counts.done, 0), else_=jobs.c.crash_count)
     statement = (
         update(jobs)
         .where(_mine(job_id, attempt))
-        .values(**counts.__dict__)
+        .values(**counts.__dict__, crash_count=forgiven)
         .returning(jobs.c.cancel_requested)
     )
     return (await connection.scalars(statement)).first()

@@ -21,6 +21,7 @@ class JobRow(NamedTuple):
     total: int | None
     done: int
     failed: int
+    detail: str | None
     result: str | None
     error_code: str | None
     error: str | None
@@ -44,6 +45,7 @@ class StartedRow(NamedTuple):
     total: int | None
     done: int
     failed: int
+    detail: str | None
 
 
 class UnfinishedRow(NamedTuple):
@@ -78,6 +80,7 @@ class Counts:
     done: int = 0
     failed: int = 0
     total: int | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ jobs = Table(
     Column("total", Integer),
     Column("done", Integer, nullable=False, server_default="0"),
     Column("failed", Integer, nullable=False, server_default="0"),
+    Column("detail", Text),  # JSON; whatever else the work says about how far it is
     Column("result", Text),  # JSON
     Column("error_code", String(64)),
     Column("error", Text),

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pydicom import Dataset
@@ -12,13 +13,17 @@ from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.schema import SingleInference
 from gateway.errors import InvalidImage, InvalidRequest
 from gateway.files.errors import FileTooLarge, PathMissing, PathRefused
+from gateway.files.folder import open_listed
+from gateway.files.names import folder_name
 from gateway.files.output_set import OutputSet
 from gateway.files.reading import OpenedFile, read_bounded, read_prefix
 from gateway.files.roots import Roots
 from gateway.imaging.dicom import MAX_FILE_BYTES, MAX_HEADER_BYTES, read_header, read_patient_id
+from gateway.imaging.dicom.study import study_of
 from gateway.imaging.errors import ImageError
 
 USUAL_HEADER_BYTES = 256 * 1024
+SUFFIXES = ("predictions.json", "heatmap.png", "source_image.png", "report.pdf")
 
 
 class Prediction(NamedTuple):
@@ -40,6 +45,31 @@ class Film(NamedTuple):
 
     file: OpenedFile
     patient_id: str
+    sop_instance_uid: str = ""
+
+
+class Place(NamedTuple):
+    """Where a film's four files go: `<folder>/<name>/<stem>_predictions.json` and so on."""
+
+    folder: str
+    name: str
+    stem: str
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the four files, the marker of a complete set first."""
+        return tuple(f"{self.stem}_{suffix}" for suffix in SUFFIXES)
+
+
+def of_patient(folder: str, film: Film) -> Place:
+    """Give the documented place: another film of the same patient takes it over."""
+    name = folder_name(film.patient_id)
+    return Place(folder, name, name)
+
+
+def of_study(folder: str, film: Film) -> Place:
+    """Give each film of a patient a set of its own."""
+    return Place(folder, folder_name(film.patient_id), folder_name(film.sop_instance_uid))
 
 
 def open_film(opened: contextlib.ExitStack, roots: Roots, asked: SingleInference) -> Film:
@@ -59,10 +89,21 @@ def open_film(opened: contextlib.ExitStack, roots: Roots, asked: SingleInference
         raise InvalidRequest(f"Input image path does not exist: {schema.shown(path)}") from error
     if not path.lower().endswith(".dcm"):
         raise InvalidRequest(f"Requested image is not a DICOM file: {schema.shown(path)}")
-    return Film(file, _patient_id(file, path, asked.patient_id))
+    return _film(file, path, asked.patient_id)
 
 
-def _patient_id(file: OpenedFile, path: str, given: str | None) -> str:
+def open_listed_film(opened: contextlib.ExitStack, folder_fd: int, name: str) -> Film:
+    """Open a film that `walk_files` found and check it in the same way; `opened` closes it.
+
+    Raises
+    ------
+    InvalidRequest, OSError
+        It cannot be read, or not be assessed.
+    """
+    return _film(opened.enter_context(open_listed(folder_fd, name)), name, None)
+
+
+def _film(file: OpenedFile, path: str, given: str | None) -> Film:
     try:
         header = _header(file)
     except ImageError as error:
@@ -71,7 +112,7 @@ def _patient_id(file: OpenedFile, path: str, given: str | None) -> str:
     patient_id = given or read_patient_id(header)
     if not patient_id:
         raise InvalidRequest(f"Patient ID is empty or None: {schema.shown(path)}")
-    return patient_id
+    return Film(file, patient_id, study_of(header).sop_instance_uid)
 
 
 def _header(file: OpenedFile) -> Dataset:
@@ -90,15 +131,19 @@ def read_film(file: OpenedFile) -> bytes:
     Raises
     ------
     InvalidImage
-        It is larger than a film can be.
+        It is larger than a film can be, or has changed since its header was read.
     """
     try:
-        return read_bounded(file.fd, MAX_FILE_BYTES)
+        data = read_bounded(file.fd, MAX_FILE_BYTES)
     except FileTooLarge as error:
         raise InvalidImage(error.message) from error
+    now = os.fstat(file.fd)
+    if (now.st_size, now.st_mtime_ns, len(data)) != (file.size, file.stat.st_mtime_ns, file.size):
+        raise InvalidImage("The file changed while it was read")
+    return data
 
 
-def enter_output(stack: contextlib.ExitStack, roots: Roots, path: str, name: str) -> OutputSet:
+def enter_output(stack: contextlib.ExitStack, roots: Roots, place: Place) -> OutputSet:
     """Open the folder for a patient's set of files; `stack` closes it, and takes back what failed.
 
     Raises
@@ -109,10 +154,10 @@ def enter_output(stack: contextlib.ExitStack, roots: Roots, path: str, name: str
         The folder cannot be written.
     """
     try:
-        folder = stack.enter_context(roots.open_output_folder(path))
+        folder = stack.enter_context(roots.open_output_folder(place.folder))
     except (PathRefused, PathMissing) as error:
-        raise schema.invalid_path("output_folder_path", path) from error
-    return stack.enter_context(OutputSet(folder, name, marker=f"{name}_predictions.json"))
+        raise schema.invalid_path("output_folder_path", place.folder) from error
+    return stack.enter_context(OutputSet(folder, place.name, marker=place.files[0]))
 
 
 def as_patient(answer: Prediction, patient_id: str) -> Prediction:
@@ -121,11 +166,12 @@ def as_patient(answer: Prediction, patient_id: str) -> Prediction:
     return answer._replace(prediction={**answer.prediction, "metadata": metadata})
 
 
-def with_paths(prediction: dict[str, Any], folder: str, name: str) -> dict[str, Any]:
+def with_paths(prediction: dict[str, Any], place: Place) -> dict[str, Any]:
     """Complete the documented prediction with the absolute paths of its images."""
     # POSIX leaves a double slash at the start its own meaning, and normpath leaves it standing.
-    stem = os.path.join("/" + os.path.normpath(folder).lstrip("/"), name, name)
-    return _in_order(prediction, f"{stem}_source_image.png", f"{stem}_heatmap.png")
+    folder = os.path.join("/" + os.path.normpath(place.folder).lstrip("/"), place.name)
+    _, heatmap, source_image, _ = place.files
+    return _in_order(prediction, os.path.join(folder, source_image), os.path.join(folder, heatmap))
 
 
 def with_images(answer: Prediction) -> dict[str, Any]:
@@ -145,13 +191,24 @@ def _in_order(prediction: dict[str, Any], source_image: str, heatmap: str) -> di
     }
 
 
-def publish(
-    output: OutputSet, name: str, prediction: dict[str, Any], answer: Prediction, report: bytes
-) -> None:
-    """Put the four files in place, all at once."""
+class FileSet(NamedTuple):
+    """The contents of a film's four files, in the order of `Place.files`."""
+
+    predictions: bytes
+    heatmap: bytes
+    source_image: bytes
+    report: bytes
+
+
+def file_set(prediction: dict[str, Any], answer: Prediction, report: bytes) -> FileSet:
+    """Gather the contents of the four files."""
     document = json.dumps(prediction, indent=2, ensure_ascii=False)
-    output.write(f"{name}_predictions.json", document.encode(errors="replace"))
-    output.write(f"{name}_heatmap.png", answer.heatmap_png)
-    output.write(f"{name}_source_image.png", answer.source_png)
-    output.write(f"{name}_report.pdf", report)
+    return FileSet(document.encode(errors="replace"), answer.heatmap_png, answer.source_png, report)
+
+
+def publish(output: OutputSet, place: Place, files: FileSet, before: Callable[[FileSet], None]) -> None:
+    """Put the four files in place, all at once; `before` is called when they are written and not yet there."""
+    for name, content in zip(place.files, files, strict=True):
+        output.write(name, content)
+    before(files)
     output.publish()

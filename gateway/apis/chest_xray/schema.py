@@ -85,6 +85,11 @@ def invalid_path(name: str, value: Any) -> InvalidRequest:
     return InvalidRequest(f"Invalid path {name}: {shown(value)}", field=name)
 
 
+def output_failed(path: str, error: OutputFailed) -> OutputFailed:
+    """Build the documented answer to a folder that cannot be written."""
+    return OutputFailed(f"Unable to create output folder: {shown(path)}", errno=error.errno)
+
+
 def _patient_id(fields: dict[str, Any]) -> str | None:
     value = fields.get("patient_id")
     if value is None:

@@ -61,6 +61,7 @@ def _jobs() -> None:
         sa.Column("total", sa.Integer()),
         sa.Column("done", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("detail", sa.Text()),
         sa.Column("result", sa.Text()),
         sa.Column("error_code", sa.String(64)),
         sa.Column("error", sa.Text()),

@@ -1,0 +1,71 @@
+"""The files below an opened folder: found and opened without ever following a symbolic link."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+from gateway.errors import InvalidRequest
+from gateway.files import walk
+from gateway.files.reading import OpenedFile, open_file
+
+logger = logging.getLogger(__name__)
+
+MAX_DEPTH = 100
+
+
+def walk_files(folder_fd: int, *, suffix: str) -> Iterator[str]:
+    """Give the relative paths of all files below whose names end so, in any case; sorted as text.
+
+    One folder's names at a time are in memory. Folders that cannot be read are logged and left out;
+    links to files are given, for whoever opens them to refuse, links to folders are not.
+    """
+    yield from _walk(walk.open_folder(folder_fd, "."), "", suffix.lower(), 0)
+
+
+def open_listed(folder_fd: int, name: str) -> OpenedFile:
+    """Open a file that `walk_files` gave; raises as `open_file` does."""
+    *folders, last = name.split("/")
+    fd = os.dup(folder_fd)
+    try:
+        for folder in folders:
+            child = walk.open_search(fd, folder)
+            os.close(fd)
+            fd = child
+        return open_file(fd, last)
+    finally:
+        os.close(fd)
+
+
+def _walk(fd: int, prefix: str, suffix: str, depth: int) -> Iterator[str]:
+    try:
+        for name in _names(fd, suffix):
+            if not name.endswith("/"):
+                yield prefix + name
+            elif (child := _enter(fd, name[:-1], depth)) is not None:
+                yield from _walk(child, prefix + name, suffix, depth + 1)
+    finally:
+        os.close(fd)
+
+
+def _names(fd: int, suffix: str) -> list[str]:
+    """List a folder; its folders end in a slash, which also puts whole paths into the order of text."""
+    with os.scandir(fd) as entries:
+        return sorted(
+            entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False)
+            or (entry.name.lower().endswith(suffix) and not entry.is_dir())
+        )
+
+
+def _enter(fd: int, name: str, depth: int) -> int | None:
+    try:
+        if depth < MAX_DEPTH:
+            return walk.open_folder(fd, name)
+        fault = "it lies too deep"
+    except InvalidRequest as error:
+        fault = error.message
+    except OSError as error:
+        fault = os.strerror(error.errno or 0)
+    logger.warning("a folder is left out: %s", fault)
+    return None
