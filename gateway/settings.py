@@ -6,8 +6,9 @@ environment.
 
 import ipaddress
 import os
+import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -47,6 +48,14 @@ class Settings(BaseSettings):
         (), description="Folders that results may be written to, separated by ':'; empty: any (loopback only)"
     )
 
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql://… to share jobs; empty: SQLite in the data folder"
+    )
+    executor_id: str = Field(
+        "", max_length=200, description="This process's own name among those that share jobs"
+    )
+    job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs can be asked about")
+
     jwt_secret: SecretStr = Field(
         SecretStr(""), description="Signs tokens, ≥ 32 bytes; empty: made on first start"
     )
@@ -59,6 +68,14 @@ class Settings(BaseSettings):
     chest_xray_gate: bool = Field(True, description="Refuse images that do not look like a chest film")
     chest_xray_in_flight: int = Field(4, ge=1, description="Films in Triton at a time")
     chest_xray_timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one film")
+    chest_xray_bulk_in_flight: int = Field(
+        6, ge=1, description="Films of bulk jobs between reading and writing at a time"
+    )
+    chest_xray_bulk_jobs: int = Field(2, ge=1, description="Bulk jobs that run at a time; others wait")
+    chest_xray_bulk_layout: Literal["patients", "studies"] = Field(
+        "patients", description="`studies` keeps every film of a patient apart in bulk inference"
+    )
+    chest_xray_bulk_manifest: bool = Field(False, description="Leave bulk_manifest.jsonl with the results")
     report_workers: int = Field(
         default_factory=_default_workers, ge=1, description="Processes that build PDFs"
     )
@@ -90,6 +107,17 @@ class Settings(BaseSettings):
                 "set RADGATE_INPUT_ROOTS and RADGATE_OUTPUT_ROOTS to the folders that callers may name"
             )
         return self
+
+    @property
+    def database(self) -> str:
+        """URL of the database of jobs."""
+        own = f"sqlite:///{self.data_dir.resolve() / 'radgate.db'}"
+        return self.database_url.get_secret_value() or own
+
+    @property
+    def executor(self) -> str:
+        """What a restarted process is known by, and no other."""
+        return self.executor_id or f"{socket.gethostname()}-{self.port}"
 
     @property
     def secret_file(self) -> Path:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from gateway.errors import InvalidRequest
 from gateway.files import walk
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 MAX_DEPTH = 100
 
 
-def walk_files(folder_fd: int, *, suffix: str) -> Iterator[str]:
+def walk_files(folder_fd: int, *, suffix: str) -> Generator[str, None, None]:
     """Give the relative paths of all files below whose names end so, in any case; sorted as text.
 
     One folder's names at a time are in memory. Folders that cannot be read are logged and left out;
@@ -36,7 +36,7 @@ def open_listed(folder_fd: int, name: str) -> OpenedFile:
         os.close(fd)
 
 
-def _walk(fd: int, prefix: str, suffix: str, depth: int) -> Iterator[str]:
+def _walk(fd: int, prefix: str, suffix: str, depth: int) -> Generator[str, None, None]:
     try:
         for name in _names(fd, suffix):
             if not name.endswith("/"):

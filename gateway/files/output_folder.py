@@ -134,9 +134,7 @@ def _output_faults() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise PathRefused("The path is too long") from None
-        raise OutputFailed(
-            f"The output folder cannot be made: {reason(error)}", errno=error.errno
-        ) from None
+        raise OutputFailed(f"The output folder cannot be made: {reason(error)}", errno=error.errno) from None
 
 
 def sync_folder(fd: int) -> None:

@@ -158,7 +158,7 @@ class JobContext(Protocol):
         phase: str | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Say how far the work has come; `detail` is its own, as JSON. Costs nothing: the last word is written twice a second."""
+        """Say how far the work has come; `detail` is JSON. Costs nothing: it is written twice a second."""
 
     async def step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Run a part that later attempts skip: they get its result, which must be JSON, from our tables.

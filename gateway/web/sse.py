@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -53,7 +53,7 @@ def _headers() -> dict[str, str]:
     }
 
 
-async def _with_silences(events: AsyncIterator[Event], seconds: float) -> AsyncIterator[Event | None]:
+async def _with_silences(events: AsyncIterator[Event], seconds: float) -> AsyncGenerator[Event | None, None]:
     """Give each event, and None after so many seconds without one; the first is waited for."""
     waiting: asyncio.Future[Event] | None = None
     timeout: float | None = None

@@ -1,10 +1,7 @@
-"""A film from a caller's path, and its four files into the patient's folder. Everything here blocks."""
+"""A film from a caller's path. Everything here blocks."""
 
-import base64
 import contextlib
-import json
 import os
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pydicom import Dataset
@@ -14,8 +11,6 @@ from gateway.apis.chest_xray.schema import SingleInference
 from gateway.errors import InvalidImage, InvalidRequest
 from gateway.files.errors import FileTooLarge, PathMissing, PathRefused
 from gateway.files.folder import open_listed
-from gateway.files.names import folder_name
-from gateway.files.output_set import OutputSet
 from gateway.files.reading import OpenedFile, read_bounded, read_prefix
 from gateway.files.roots import Roots
 from gateway.imaging.dicom import MAX_FILE_BYTES, MAX_HEADER_BYTES, read_header, read_patient_id
@@ -23,7 +18,6 @@ from gateway.imaging.dicom.study import study_of
 from gateway.imaging.errors import ImageError
 
 USUAL_HEADER_BYTES = 256 * 1024
-SUFFIXES = ("predictions.json", "heatmap.png", "source_image.png", "report.pdf")
 
 
 class Prediction(NamedTuple):
@@ -46,30 +40,6 @@ class Film(NamedTuple):
     file: OpenedFile
     patient_id: str
     sop_instance_uid: str = ""
-
-
-class Place(NamedTuple):
-    """Where a film's four files go: `<folder>/<name>/<stem>_predictions.json` and so on."""
-
-    folder: str
-    name: str
-    stem: str
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the four files, the marker of a complete set first."""
-        return tuple(f"{self.stem}_{suffix}" for suffix in SUFFIXES)
-
-
-def of_patient(folder: str, film: Film) -> Place:
-    """Give the documented place: another film of the same patient takes it over."""
-    name = folder_name(film.patient_id)
-    return Place(folder, name, name)
-
-
-def of_study(folder: str, film: Film) -> Place:
-    """Give each film of a patient a set of its own."""
-    return Place(folder, folder_name(film.patient_id), folder_name(film.sop_instance_uid))
 
 
 def open_film(opened: contextlib.ExitStack, roots: Roots, asked: SingleInference) -> Film:
@@ -143,72 +113,7 @@ def read_film(file: OpenedFile) -> bytes:
     return data
 
 
-def enter_output(stack: contextlib.ExitStack, roots: Roots, place: Place) -> OutputSet:
-    """Open the folder for a patient's set of files; `stack` closes it, and takes back what failed.
-
-    Raises
-    ------
-    InvalidRequest
-        With the documented sentence, for a path that cannot be used.
-    OutputFailed
-        The folder cannot be written.
-    """
-    try:
-        folder = stack.enter_context(roots.open_output_folder(place.folder))
-    except (PathRefused, PathMissing) as error:
-        raise schema.invalid_path("output_folder_path", place.folder) from error
-    return stack.enter_context(OutputSet(folder, place.name, marker=place.files[0]))
-
-
 def as_patient(answer: Prediction, patient_id: str) -> Prediction:
     """State the patient ID that names the folder, which the caller may have given."""
     metadata = {**answer.prediction["metadata"], "patient_id": patient_id}
     return answer._replace(prediction={**answer.prediction, "metadata": metadata})
-
-
-def with_paths(prediction: dict[str, Any], place: Place) -> dict[str, Any]:
-    """Complete the documented prediction with the absolute paths of its images."""
-    # POSIX leaves a double slash at the start its own meaning, and normpath leaves it standing.
-    folder = os.path.join("/" + os.path.normpath(place.folder).lstrip("/"), place.name)
-    _, heatmap, source_image, _ = place.files
-    return _in_order(prediction, os.path.join(folder, source_image), os.path.join(folder, heatmap))
-
-
-def with_images(answer: Prediction) -> dict[str, Any]:
-    """Complete the documented prediction with the images themselves, PNG in base64."""
-    images = (base64.b64encode(png).decode() for png in (answer.source_png, answer.heatmap_png))
-    return _in_order(answer.prediction, *images)
-
-
-def _in_order(prediction: dict[str, Any], source_image: str, heatmap: str) -> dict[str, Any]:
-    """Put the keys in the documented order."""
-    return {
-        "result": prediction["result"],
-        "findings": prediction["findings"],
-        "source_image": source_image,
-        "heatmap": heatmap,
-        "metadata": prediction["metadata"],
-    }
-
-
-class FileSet(NamedTuple):
-    """The contents of a film's four files, in the order of `Place.files`."""
-
-    predictions: bytes
-    heatmap: bytes
-    source_image: bytes
-    report: bytes
-
-
-def file_set(prediction: dict[str, Any], answer: Prediction, report: bytes) -> FileSet:
-    """Gather the contents of the four files."""
-    document = json.dumps(prediction, indent=2, ensure_ascii=False)
-    return FileSet(document.encode(errors="replace"), answer.heatmap_png, answer.source_png, report)
-
-
-def publish(output: OutputSet, place: Place, files: FileSet, before: Callable[[FileSet], None]) -> None:
-    """Put the four files in place, all at once; `before` is called when they are written and not yet there."""
-    for name, content in zip(place.files, files, strict=True):
-        output.write(name, content)
-    before(files)
-    output.publish()

@@ -15,23 +15,19 @@ import numpy as np
 
 from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.canary import canary_film
-from gateway.apis.chest_xray.films import (
+from gateway.apis.chest_xray.films import Film, Prediction, as_patient, open_film, read_film
+from gateway.apis.chest_xray.reports import ReportWorkers, content_of
+from gateway.apis.chest_xray.schema import SingleInference
+from gateway.apis.chest_xray.sets import (
     FileSet,
-    Film,
     Place,
-    Prediction,
-    as_patient,
     enter_output,
     file_set,
     of_patient,
-    open_film,
     publish,
-    read_film,
     with_images,
     with_paths,
 )
-from gateway.apis.chest_xray.reports import ReportWorkers, content_of
-from gateway.apis.chest_xray.schema import SingleInference
 from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable, OutputFailed
 from gateway.files.output_set import OutputSet
 from gateway.files.roots import Roots
@@ -131,7 +127,7 @@ class ChestXray:
         """
         with contextlib.ExitStack() as opened:
             with _stage("open"):
-                film = await _to_its_end(open_film, opened, self._input_roots, asked)
+                film = await to_its_end(open_film, opened, self._input_roots, asked)
             if asked.output_folder_path is None:
                 return await asyncio.to_thread(with_images, await self._predict(film, NOW))
             prediction = await self.save(film, of_patient(asked.output_folder_path, film))
@@ -154,7 +150,7 @@ class ChestXray:
             await terms.turn()
             files = file_set(prediction, answer, report)
             with _stage("write"):
-                await _to_its_end(publish, output, place, files, terms.before_publication)
+                await to_its_end(publish, output, place, files, terms.before_publication)
         return prediction
 
     async def canary(self) -> None:
@@ -179,7 +175,7 @@ class ChestXray:
         waiting = self._timeout_seconds + terms.patience_seconds
         async with self._admission.turn(priority=terms.priority, timeout_seconds=waiting) as left:
             # Read no sooner, so that films that wait their turn take no memory.
-            dicom = await _to_its_end(read_film, film.file)
+            dicom = await to_its_end(read_film, film.file)
             answer = await self._infer(dicom, min(left, self._timeout_seconds))
         return as_patient(answer, film.patient_id)
 
@@ -210,7 +206,7 @@ class ChestXray:
         stack = contextlib.ExitStack()
         try:
             with _stage("open_output"):
-                output = await _to_its_end(enter_output, stack, self._output_roots, place)
+                output = await to_its_end(enter_output, stack, self._output_roots, place)
             yield output
         except OutputFailed as error:
             raise schema.output_failed(place.folder, error) from error
@@ -218,7 +214,7 @@ class ChestXray:
             await asyncio.to_thread(stack.__exit__, *sys.exc_info())
 
 
-async def _to_its_end(function: Callable[..., Result], *arguments: Any) -> Result:
+async def to_its_end(function: Callable[..., Result], *arguments: Any) -> Result:
     """Run in a thread and stay until it is done, even when cut off: it still uses what is closed next."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
