@@ -124,6 +124,8 @@ class DbosQueue:
             _write_ahead(Path(cast(str, self._url.database)))
         DBOS(config=self._config())
         _log_as_we_do()
+        # Else it would take from the queues of other processes of this database, too.
+        DBOS.listen_queues(list(self._queues))
         DBOS.launch()
         for name, concurrency in self._queues.items():
             DBOS.register_queue(
@@ -143,6 +145,7 @@ class DbosQueue:
             "serializer": DBOSPortableJSONSerializer(),  # the default is pickle: code for who can write
             "max_executor_threads": sum(self._queues.values()) + SPARE_THREADS,
             "use_listen_notify": False,  # we use none of what it is for, and poolers break it
+            "notification_listener_polling_interval_sec": POLL_SECONDS,  # for nothing, but `destroy` waits
             "log_level": "WARNING",
         }
 

@@ -146,6 +146,19 @@ async def test_a_job_that_kills_its_process_is_given_up(database, start, kinds, 
     assert (status.state, status.error.code) == (JobState.FAILED, "crashed")
 
 
+async def test_leaves_a_job_of_a_newer_version_to_that(database, start, kinds, new_job, ended):
+    async def work(job_id, context):
+        return context.attempt > 1
+
+    async with database.write() as connection:
+        await statements.add(connection, new_job(1))
+    engine = await start(dead_after=timedelta(seconds=1.2))  # knows no kind at all
+    while (await engine.status(new_job(1).id, account=None)).started_at is None:
+        await asyncio.sleep(0.05)
+    kinds["work"] = work
+    assert (await ended(engine, new_job(1).id)).result is True
+
+
 async def test_a_later_process_of_the_same_id_takes_the_jobs(database, start, kinds, submission, ended):
     begun = asyncio.Event()
 
