@@ -6,6 +6,7 @@ environment.
 
 import ipaddress
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,6 +40,18 @@ class Settings(BaseSettings):
     triton_metrics_port: Port = Field(8002, description="Metrics port of the embedded Triton")
     triton_model_config_name: str = Field("", description="`gpu` picks each model's configs/gpu.pbtxt")
     model_repository: Path = Field(ROOT / "model_repository", description="Triton's folder of models")
+
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in the data folder"
+    )
+    database_pool_size: int = Field(5, ge=3, description="Connections kept to PostgreSQL for our own tables")
+    executor_id: str = Field(
+        "", max_length=200, description="This process among those of one database, the same after a restart"
+    )
+    executor_timeout_seconds: float = Field(
+        60.0, ge=1, description="Silence after which others take a process's jobs"
+    )
+    job_retention_days: int = Field(30, ge=1, description="How long a job is kept after its end")
 
     input_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders that images may be read from, separated by ':'; empty: any (loopback only)"
@@ -90,6 +103,16 @@ class Settings(BaseSettings):
                 "set RADGATE_INPUT_ROOTS and RADGATE_OUTPUT_ROOTS to the folders that callers may name"
             )
         return self
+
+    @property
+    def database(self) -> str:
+        """URL of the database, which may hold a password."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'app.db'}"
+
+    @property
+    def executor(self) -> str:
+        """Name of this process among those that run jobs; in a Kubernetes StatefulSet the pod's."""
+        return self.executor_id or (socket.gethostname() if self.database_url.get_secret_value() else "local")
 
     @property
     def secret_file(self) -> Path:
