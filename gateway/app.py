@@ -99,7 +99,7 @@ async def _bulk(settings: Settings, service: ChestXray) -> AsyncIterator[Bulk]:
     """Open the database and run jobs; those that do not end in time go on at the next start."""
     roots = {"input_roots": Roots(settings.input_roots), "output_roots": Roots(settings.output_roots)}
     work = BulkWork(service, **roots, in_flight=settings.chest_xray_bulk_in_flight)
-    database = await open_database(settings.database)
+    database = await open_database(settings.database, pool_size=settings.database_pool_size)
     try:
         engine = dbos_job_engine(
             database,

@@ -41,20 +41,24 @@ class Settings(BaseSettings):
     triton_model_config_name: str = Field("", description="`gpu` picks each model's configs/gpu.pbtxt")
     model_repository: Path = Field(ROOT / "model_repository", description="Triton's folder of models")
 
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in the data folder"
+    )
+    database_pool_size: int = Field(5, ge=3, description="Connections kept to PostgreSQL for our own tables")
+    executor_id: str = Field(
+        "", max_length=200, description="This process among those of one database, the same after a restart"
+    )
+    executor_timeout_seconds: float = Field(
+        60.0, ge=1, description="Silence after which others take a process's jobs"
+    )
+    job_retention_days: int = Field(30, ge=1, description="How long a job is kept after its end")
+
     input_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders that images may be read from, separated by ':'; empty: any (loopback only)"
     )
     output_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders that results may be written to, separated by ':'; empty: any (loopback only)"
     )
-
-    database_url: SecretStr = Field(
-        SecretStr(""), description="postgresql://… to share jobs; empty: SQLite in the data folder"
-    )
-    executor_id: str = Field(
-        "", max_length=200, description="This process's own name among those that share jobs"
-    )
-    job_retention_days: float = Field(30.0, gt=0, description="How long ended jobs can be asked about")
 
     jwt_secret: SecretStr = Field(
         SecretStr(""), description="Signs tokens, ≥ 32 bytes; empty: made on first start"
@@ -110,14 +114,13 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        """URL of the database of jobs."""
-        own = f"sqlite:///{self.data_dir.resolve() / 'radgate.db'}"
-        return self.database_url.get_secret_value() or own
+        """URL of the database, which may hold a password."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'app.db'}"
 
     @property
     def executor(self) -> str:
-        """What a restarted process is known by, and no other."""
-        return self.executor_id or f"{socket.gethostname()}-{self.port}"
+        """Name of this process among those that run jobs; in a Kubernetes StatefulSet the pod's."""
+        return self.executor_id or (socket.gethostname() if self.database_url.get_secret_value() else "local")
 
     @property
     def secret_file(self) -> Path:

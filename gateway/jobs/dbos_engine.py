@@ -11,6 +11,7 @@ which waits for the job's coroutine. Stopping, in this order: the jobs stop (`Ru
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,7 @@ class DbosQueue:
         self._queues = queues
         self._executor_id = executor_id
         self._callers = ThreadPoolExecutor(CALLERS, "radgate-dbos")
+        self._is_open = False
 
     async def open(self, run: Run) -> None:
         """Launch DBOS."""
@@ -65,16 +67,19 @@ class DbosQueue:
         if _run is not None:
             raise RuntimeError("DBOS runs once in a process")
         _run = _runs_on(asyncio.get_running_loop(), run)
+        self._is_open = True
         await self._call(self._launch)
 
     async def close(self) -> None:
         """Destroy DBOS, from a plain thread."""
         global _run
-        try:
-            await self._call(DBOS.destroy)
-        finally:
-            _run = None
-            self._callers.shutdown(wait=False)
+        if self._is_open:
+            self._is_open = False
+            try:
+                await self._call(DBOS.destroy)
+            finally:
+                _run = None
+        self._callers.shutdown(wait=False)
 
     async def enqueue(self, job_id: str, *, queue: str, priority: int) -> None:
         """Queue a job under its own id, so that a second time changes nothing."""
@@ -118,6 +123,9 @@ class DbosQueue:
         if self._url.get_backend_name() == "sqlite":
             _write_ahead(Path(cast(str, self._url.database)))
         DBOS(config=self._config())
+        _log_as_we_do()
+        # Else it would take from the queues of other processes of this database, too.
+        DBOS.listen_queues(list(self._queues))
         DBOS.launch()
         for name, concurrency in self._queues.items():
             DBOS.register_queue(
@@ -137,6 +145,7 @@ class DbosQueue:
             "serializer": DBOSPortableJSONSerializer(),  # the default is pickle: code for who can write
             "max_executor_threads": sum(self._queues.values()) + SPARE_THREADS,
             "use_listen_notify": False,  # we use none of what it is for, and poolers break it
+            "notification_listener_polling_interval_sec": POLL_SECONDS,  # for nothing, but `destroy` waits
             "log_level": "WARNING",
         }
 
@@ -203,6 +212,13 @@ def _runs_on(loop: asyncio.AbstractEventLoop, run: Run) -> Callable[[str], None]
             raise Interrupted from None
 
     return wait
+
+
+def _log_as_we_do() -> None:
+    """Send DBOS's log lines where ours go; it makes a handler and a format of its own."""
+    logger = logging.getLogger("dbos")
+    logger.handlers.clear()
+    logger.propagate = True
 
 
 def _write_ahead(path: Path) -> None:

@@ -27,6 +27,10 @@ STOP_SECONDS = 10.0
 """How long a stopped job may take to hand itself back; a thread of its own cannot be stopped."""
 
 
+class UnknownKind(Exception):
+    """A newer version has accepted this job, and must do it."""
+
+
 class Interrupted(BaseException):
     """A job stopped before its end, and is to be handed over again."""
 
@@ -147,7 +151,7 @@ class Runner:
             return _failed("crashed", f"the process that ran it died {job.crash_count} times")
         function = self._kinds.get(job.kind)
         if function is None:
-            return _failed("unknown_kind", "this version does not know how to do it")
+            raise UnknownKind(job.kind)
         try:
             return Ending(state="succeeded", result=json.dumps(await function(job.id, job)))
         except JobCancelled:
