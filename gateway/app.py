@@ -107,6 +107,7 @@ async def _bulk(settings: Settings, service: ChestXray) -> AsyncIterator[Bulk]:
             queues={QUEUE: settings.chest_xray_bulk_jobs},
             executor_id=settings.executor,
             retention=timedelta(days=settings.job_retention_days),
+            dead_after=timedelta(seconds=settings.executor_timeout_seconds),
         )
         await engine.start()
         try:
