@@ -16,9 +16,7 @@ IN_VAIN = {
 }
 
 
-async def test_answers_as_documented_with_a_set_for_each_patient(
-    caller, write_films, output_folder, sets
-):
+async def test_answers_as_documented_with_a_set_for_each_patient(caller, write_films, output_folder, sets):
     write_films(7)
     status, _, body = await caller.post()
     assert (status, body) == (200, DONE)

@@ -92,7 +92,7 @@ class Bulk:
         """Look a job of this account up."""
         status = await self._engine.status(job_id, account=account) if ID.fullmatch(job_id) else None
         if status is None or status.kind != KIND:
-            raise NotFound("no such bulk inference")
+            raise NotFound("no such job")
         return status
 
     async def cancel(self, job_id: str, account: str) -> JobStatus:
