@@ -6,11 +6,13 @@ from collections.abc import Generator
 
 from gateway.errors import InvalidRequest
 from gateway.files import walk
+from gateway.files.errors import PathRefused
 from gateway.files.reading import OpenedFile, open_file
 
 logger = logging.getLogger(__name__)
 
 MAX_DEPTH = 100
+"""Each folder on the way is held open, and stands on Python's stack."""
 
 
 def walk_files(folder_fd: int, *, suffix: str) -> Generator[str, None, None]:
@@ -38,7 +40,7 @@ def open_listed(folder_fd: int, name: str) -> OpenedFile:
 
 def _walk(fd: int, prefix: str, suffix: str, depth: int) -> Generator[str, None, None]:
     try:
-        for name in _names(fd, suffix):
+        for name in _names(fd, suffix, depth):
             if not name.endswith("/"):
                 yield prefix + name
             elif (child := _enter(fd, name[:-1], depth)) is not None:
@@ -47,25 +49,38 @@ def _walk(fd: int, prefix: str, suffix: str, depth: int) -> Generator[str, None,
         os.close(fd)
 
 
-def _names(fd: int, suffix: str) -> list[str]:
+def _names(fd: int, suffix: str, depth: int) -> list[str]:
     """List a folder; its folders end in a slash, which also puts whole paths into the order of text."""
-    with os.scandir(fd) as entries:
-        return sorted(
-            entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False)
-            or (entry.name.lower().endswith(suffix) and not entry.is_dir())
-        )
+    try:
+        with os.scandir(fd) as entries:
+            return sorted(filter(None, (_wanted(entry, suffix) for entry in entries)))
+    except OSError as error:
+        if depth == 0:
+            raise walk.nameless(error) from None
+        _left_out(walk.nameless(error))
+        return []
+
+
+def _wanted(entry: os.DirEntry[str], suffix: str) -> str:
+    if entry.is_dir(follow_symlinks=False):
+        return f"{entry.name}/"
+    if not entry.name.lower().endswith(suffix):
+        return ""
+    try:
+        return "" if entry.is_dir() else entry.name
+    except OSError:
+        return entry.name  # a link in a circle
 
 
 def _enter(fd: int, name: str, depth: int) -> int | None:
     try:
-        if depth < MAX_DEPTH:
-            return walk.open_folder(fd, name)
-        fault = "it lies too deep"
-    except InvalidRequest as error:
-        fault = error.message
-    except OSError as error:
-        fault = os.strerror(error.errno or 0)
-    logger.warning("a folder is left out: %s", fault)
-    return None
+        if depth == MAX_DEPTH:
+            raise PathRefused("It lies too deep")
+        return walk.open_folder(fd, name)
+    except (InvalidRequest, OSError) as error:
+        _left_out(error)
+        return None
+
+
+def _left_out(error: Exception) -> None:
+    logger.warning("a folder is left out: %s", error)
