@@ -126,6 +126,25 @@ def bench_chest_xray(
     raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
 
 
+@bench_app.command("bulk")
+def bench_bulk(
+    films: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of .dcm films; default: phantoms."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=8, help="Films a round and side.")] = 60,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians of their ratios are printed.")] = 3,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also compare the peak memory of 500 and 5,000 films.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a bulk job with a plain sequential script; see what it does to interactive requests."""
+    from tools.bench.bulk import bench
+
+    raise typer.Exit(bench(films, count=count, rounds=rounds, memory=memory, as_json=as_json))
+
+
 @train_app.command("chest-xray")
 def train_chest_xray(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with nih/ and mednist/.")],
