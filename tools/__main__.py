@@ -92,6 +92,26 @@ def predict(
 
 
 @app.command()
+def bulk(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", exists=True, file_okay=False, help="Folder of films.")
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave films alone whose complete results are there already.")
+    ] = False,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Leave bulk_manifest.jsonl: what became of each film.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Assess a folder of films, on the running instance or one started for this; Ctrl-C cancels."""
+    from tools.bulk import bulk as run
+
+    raise typer.Exit(run(source, target, resume=resume, manifest=manifest, as_json=as_json))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine and the running instance; exit code 1 when something is wrong."""
     from tools.doctor import doctor as run
