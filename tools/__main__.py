@@ -174,7 +174,7 @@ def train_chest_xray(
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
 ) -> None:
     """Train the chest X-ray classifier and its gate."""
-    from tools.train.chest_xray import train
+    from tools.train.chest_xray.training import train
 
     train(data, output, seed=seed)
 

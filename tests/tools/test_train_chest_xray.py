@@ -14,10 +14,11 @@ import pytest
 from gateway.imaging.chest_xray import FINDINGS, OperatingPoints
 from gateway.imaging.dicom import read_image
 from gateway.imaging.radiograph import render_radiograph, square_input
-from tools.phantoms.chest_lesions import LESIONS, Lungs, draw, lung_fields
+from tools.phantoms.chest_lesions import LESIONS, draw
+from tools.phantoms.lung_fields import Lungs, lung_fields
 from tools.phantoms.radiographs import other_image
-from tools.train.chest.films import folds
-from tools.train.chest.metrics import auc, threshold_at_specificity
+from tools.train.chest_xray.films import folds
+from tools.train.chest_xray.metrics import auc, threshold_at_specificity
 
 MODEL = Path(__file__).parents[2] / "model_repository" / "chest_xray_classifier" / "1"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -254,14 +255,14 @@ def write_data(folder: Path) -> None:
 @pytest.mark.filterwarnings("default")
 def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="torch is not installed")
-    from tools.train import chest_xray
-    from tools.train.chest import gate
+    from tools.train.chest_xray import gate, gate_figures, training
 
     write_data(tmp_path)
+    monkeypatch.setattr(gate_figures, "DRAWINGS", 8)
     monkeypatch.setattr(gate, "EPOCH_IMAGES", 128)
     monkeypatch.setattr(gate, "ONE_CLASS_IMAGES", 128)
-    effort = chest_xray.Effort(pretrain_steps=2, gate_epochs=1)
-    chest_xray.train(tmp_path, tmp_path / "out", seed=3, effort=effort)
+    effort = training.Effort(pretrain_steps=2, gate_epochs=1)
+    training.train(tmp_path, tmp_path / "out", seed=3, effort=effort)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     assert [value.name for value in session.get_outputs()] == ["logits", "activation_maps", "chest_logit"]
     assert list(json.loads((tmp_path / "out" / "operating_points.json").read_text())["findings"]) == list(
@@ -272,7 +273,7 @@ def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path, monkeypa
 def test_names_the_extra_when_torch_is_missing(tmp_path, monkeypatch):
     import sys
 
-    from tools.train.chest_xray import train
+    from tools.train.chest_xray.training import train
 
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(SystemExit, match=r"pip install 'radgate\[train\]'"):

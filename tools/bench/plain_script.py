@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import onnxruntime
 import pydicom
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 

@@ -71,12 +71,18 @@ def _time_film(dicom: bytes, network: Network, model: Any, output: Path, watch: 
     watch.stop("postprocess")
     images = {"heatmap.png": encode_png(answer.heatmap), "source_image.png": encode_png(film.pixels)}
     watch.stop("PNG")
-    jpegs = {"source_jpeg": thumbnail(film.pixels), "heatmap_jpeg": thumbnail(answer.heatmap)}
+    source_jpeg, heatmap_jpeg = thumbnail(film.pixels), thumbnail(answer.heatmap)
     watch.stop("JPEG")
     now = datetime.now(timezone.utc)
-    report = build_report(
-        content_of(answer.prediction, answer.study, **jpegs, report_id="1", generated_at=now)
+    content = content_of(
+        answer.prediction,
+        answer.study,
+        source_jpeg=source_jpeg,
+        heatmap_jpeg=heatmap_jpeg,
+        report_id="1",
+        generated_at=now,
     )
+    report = build_report(content)
     watch.stop("PDF")
     with (
         Roots().open_output_folder(str(output)) as folder,

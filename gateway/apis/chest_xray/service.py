@@ -190,8 +190,9 @@ class ChestXray:
                 timeout_seconds=timeout_seconds,
             )
         except InvalidImage as error:
-            # The contract's answer says no more than "internal error"; the operator may know.
-            logger.info("film refused: %s", error.message)
+            # The contract's answer says no more than "internal error"; the operator may know. What came
+            # instead of what was expected is the film's own, and may be anything.
+            logger.info("film refused: %s", error.message.partition(", came ")[0])
             raise
         except (InferenceFailed, ModelUnavailable):
             self.on_failure()

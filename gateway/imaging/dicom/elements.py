@@ -20,7 +20,8 @@ from gateway.imaging.errors import ImageError
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
-MAX_ELEMENTS = 200_000
+MAX_ELEMENTS = 20_000
+"""A radiograph has some hundred; a walk costs some 5 µs each, and the gateway does it for every caller."""
 MAX_DEPTH = 32
 MAX_SEQUENCE_BYTES = 512 * 1024
 """A longer sequence is left out of the dataset: pydicom parses it unbounded when asked for it."""
@@ -224,7 +225,10 @@ def decode_text(value: bytes, encodings: list[str]) -> str:
     text = [_decode(parts[0], encodings[0])]
     for part in parts[1:]:
         size = 3 if part[:2] in (b"$(", b"$)") else 2
-        encoding = CODES_TO_ENCODINGS.get(b"\x1b" + part[:size], encodings[0])
+        encoding = CODES_TO_ENCODINGS.get(b"\x1b" + part[:size])
+        if encoding is None:  # not DICOM's: part of the text, for two patients' IDs may differ by it alone
+            text.append(_decode(b"\x1b" + part, encodings[0]))
+            continue
         if encoding in handled_encodings:
             text.append(_decode(b"\x1b" + part, encoding))
             continue

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.imaging.dicom import MAX_HEADER_BYTES, read_header, read_image, read_patient_id, stored_values
+from gateway.imaging.dicom.elements import decode_text
 from gateway.imaging.dicom.study import study_of
 from gateway.imaging.errors import (
     ImageError,
@@ -301,3 +302,9 @@ def test_damage_anywhere_in_the_header_is_an_image_error_or_harmless(data):
         render_radiograph(dataset)
     except ImageError:
         pass
+
+
+def test_keeps_escape_sequences_that_are_not_dicoms():
+    """Two patients' IDs may differ by them alone."""
+    assert decode_text(b"a\x1b[31mb", ["iso8859"]) == "a\x1b[31mb"
+    assert decode_text(b"a\x1b", ["iso8859"]) == "a\x1b"

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tools.train.chest.layout import GATE_SIZE, SIZE
+from tools.train.chest_xray.layout import GATE_SIZE, MAP_SIDE, SIZE
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -60,10 +60,12 @@ class FindingsNetwork(nn.Module):  # type: ignore[misc]
         )
         self.dropout = nn.Dropout2d(0.2)
         self.head = nn.Conv2d(128, outputs, 1)
+        # What each place of an average film adds to a map. Its mean is 0, so no logit knows of it.
+        self.register_buffer("anatomy", torch.zeros(outputs, MAP_SIDE, MAP_SIDE))
 
     def forward(self, image: Tensor) -> Tensor:
         """Give the maps, (N, outputs, 16, 16), of films (N, 1, 256, 256) with values 0 to 1."""
-        return self.head(self.dropout(self.features(normalise(image))))
+        return self.head(self.dropout(self.features(normalise(image)))) - self.anatomy
 
 
 class OneClass(nn.Module):  # type: ignore[misc]

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tools.train.chest.gate_images import GateSources, chest_image, finished, gate_batch
-from tools.train.chest.networks import ChestGate, standardise
+from tools.train.chest_xray.gate_images import GateSources, chest_image, finished, gate_batch
+from tools.train.chest_xray.networks import ChestGate, standardise
 
 logger = logging.getLogger(__name__)
 

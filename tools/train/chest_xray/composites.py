@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS
-from tools.phantoms.chest_lesions import LESIONS, Lungs, draw, lung_fields
-from tools.train.chest import augment
-from tools.train.chest.layout import MAP_SIDE, SIZE
+from tools.phantoms.chest_lesions import LESIONS, draw
+from tools.phantoms.lung_fields import Lungs, lung_fields
+from tools.train.chest_xray import augment
+from tools.train.chest_xray.layout import MAP_SIDE, SIZE
 
 Generator = np.random.Generator
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS
 from gateway.imaging.radiograph import square_input
-from tools.train.chest.layout import SIZE
+from tools.train.chest_xray.layout import SIZE
 
 NIH_LABELS = {
     "Cardiomegaly": ("Cardiomegaly",),

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gateway.imaging.chest_xray import FINDINGS
-from tools.train.chest.composites import Background, CompositeBatch, composite_batch
-from tools.train.chest.networks import FindingsNetwork
+from tools.train.chest_xray.composites import Background, CompositeBatch, composite_batch
+from tools.train.chest_xray.networks import FindingsNetwork
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import onnxruntime
 
 from gateway.imaging.radiograph import square_input
 from tools.phantoms.radiographs import other_image
-from tools.train.chest.films import Thumbnails
-from tools.train.chest.layout import GATE_SIZE, SIZE
+from tools.train.chest_xray.films import Thumbnails
+from tools.train.chest_xray.layout import GATE_SIZE, SIZE
 
 DRAWINGS = 500
 SAME_FILM = 0.99
@@ -55,7 +55,7 @@ def gate_figures(
     sets |= {name: [change(film).copy() for film in films] for name, change in CHANGES.items()}
     sets["films whose thumbnail was not learnt"] = list(new)
     sets["drawings of other body parts"] = [other_image(generator) for _ in range(DRAWINGS)]
-    return {name: _counts(session, images) for name, images in sets.items()}
+    return {name: _counts(session, images) for name, images in sets.items() if images}
 
 
 def _similarity(films: np.ndarray, thumbnails: np.ndarray) -> np.ndarray:

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS
-from tools.train.chest.films import Films, Thumbnails, folds, read_films, read_thumbnails
+from tools.train.chest_xray.films import Films, Thumbnails, folds, read_films, read_thumbnails
 
 if TYPE_CHECKING:
-    from tools.train.chest.networks import ChestGate, FindingsNetwork
+    from tools.train.chest_xray.networks import ChestGate, FindingsNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +65,11 @@ def train(data_dir: Path, output_dir: Path, seed: int = 0, effort: Effort | None
         import torch
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
-    from tools.train.chest.evaluate import cross_validate, figures_of, operating_points
-    from tools.train.chest.export import export
-    from tools.train.chest.features import extract
-    from tools.train.chest.head import fit_head
-    from tools.train.chest.networks import Classifier
+    from tools.train.chest_xray.evaluate import cross_validate, figures_of, operating_points
+    from tools.train.chest_xray.export import export
+    from tools.train.chest_xray.features import extract
+    from tools.train.chest_xray.head import fit_head
+    from tools.train.chest_xray.networks import Classifier
 
     effort = effort or Effort()
     torch.manual_seed(seed)
@@ -78,7 +78,7 @@ def train(data_dir: Path, output_dir: Path, seed: int = 0, effort: Effort | None
     gate = train_gate(data, seed, effort)
     network = pretrain(data, seed, effort)
     features = extract(network, data.films.pixels, data.films.normal, seed)
-    set_head(network, *fit_head(features, data.films, np.ones(len(data.fold), bool)))
+    set_head(network, *fit_head(features, data.films, np.ones(len(data.fold), bool)), features.anatomy)
     export(Classifier(network, gate, len(FINDINGS)), output_dir / "model.onnx")
     passed = judge_gate(output_dir / "model.onnx", data)
     judged = cross_validate(features, data.films, data.fold)
@@ -102,8 +102,8 @@ def read(data_dir: Path, seed: int) -> Data:
 
 def train_gate(data: Data, seed: int, effort: Effort) -> "ChestGate":
     """Train the gate on all but the held-out thumbnails and the films of fold 0."""
-    from tools.train.chest.gate import fit_gate
-    from tools.train.chest.gate_images import GateSources
+    from tools.train.chest_xray.gate import fit_gate
+    from tools.train.chest_xray.gate_images import GateSources
 
     kept = [t.pixels[~held] for t, held in zip(data.thumbnails, data.held_out, strict=True)]
     sources = GateSources(data.films.pixels[data.fold != 0], kept[0], tuple(kept[1:]))
@@ -112,7 +112,7 @@ def train_gate(data: Data, seed: int, effort: Effort) -> "ChestGate":
 
 def judge_gate(model: Path, data: Data) -> dict[str, Any]:
     """Count what the exported gate makes of the thumbnails and films that were kept from it."""
-    from tools.train.chest.gate_figures import gate_figures
+    from tools.train.chest_xray.gate_figures import gate_figures
 
     pairs = list(zip(data.thumbnails, data.held_out, strict=True))
     kept_apart = tuple(Thumbnails(t.name, t.pixels[held]) for t, held in pairs)
@@ -122,20 +122,21 @@ def judge_gate(model: Path, data: Data) -> dict[str, Any]:
 
 def pretrain(data: Data, seed: int, effort: Effort) -> "FindingsNetwork":
     """Train the findings network on lesions drawn on thumbnails, which are of thousands of patients."""
-    from tools.train.chest import findings
-    from tools.train.chest.composites import backgrounds, enlarged
+    from tools.train.chest_xray import findings
+    from tools.train.chest_xray.composites import backgrounds, enlarged
 
     chest = data.thumbnails[0].pixels[~data.held_out[0]][:THUMBNAILS_TO_DRAW_ON]
     return findings.pretrain(backgrounds(enlarged(chest)), seed, effort.pretrain_steps)
 
 
-def set_head(network: "FindingsNetwork", weight: np.ndarray, bias: np.ndarray) -> None:
-    """Put a head, float (12, 128) and (12,), into the network's 1×1 convolution."""
+def set_head(network: "FindingsNetwork", weight: np.ndarray, bias: np.ndarray, anatomy: np.ndarray) -> None:
+    """Put a head, float (12, 128) and (12,), into the network, and what it makes of the average film."""
     import torch
 
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy(weight)[:, :, None, None])
         network.head.bias.copy_(torch.from_numpy(bias))
+        network.anatomy.copy_(torch.from_numpy(np.einsum("kc,crs->krs", weight, anatomy)))
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

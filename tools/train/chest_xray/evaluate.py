@@ -7,16 +7,19 @@ import numpy as np
 
 from gateway.imaging.chest_xray import FINDINGS, sigmoid
 from tools.phantoms.chest_lesions import LESIONS
-from tools.train.chest.features import Features
-from tools.train.chest.films import LABELLED, Films
-from tools.train.chest.head import fit_head
-from tools.train.chest.metrics import auc, sensitivity, threshold_at_specificity
+from tools.train.chest_xray.features import Features
+from tools.train.chest_xray.films import LABELLED, Films
+from tools.train.chest_xray.head import fit_head
+from tools.train.chest_xray.metrics import auc, sensitivity, threshold_at_specificity
 
 logger = logging.getLogger(__name__)
 
 SPECIFICITY = 0.90
 SPECIFICITY_DRAWN = 0.95
 """Stricter where nothing but drawings taught the finding."""
+
+ASSESSED_FROM = 0.55
+"""Area under the curve below which a head's answer is noise, which is not to be shown as a finding."""
 
 
 class Judged(NamedTuple):
@@ -70,14 +73,19 @@ def _judge(features: Features, films: Films, kept_apart: np.ndarray) -> Judged:
 
 
 def operating_points(judged: list[Judged]) -> dict[str, Any]:
-    """Choose thresholds on the pooled predictions of all folds: 90 % or 95 % specificity on real films."""
+    """Choose thresholds on the pooled predictions of all folds: 90 % or 95 % specificity on real films.
+
+    A finding whose head is no better than chance is marked as not assessed.
+    """
     probabilities = np.concatenate([fold.probabilities for fold in judged])
     labels = np.concatenate([fold.labels for fold in judged])
     points = {}
     for index, name in enumerate(FINDINGS):
         wanted = SPECIFICITY if LABELLED[index] else SPECIFICITY_DRAWN
-        threshold = threshold_at_specificity(probabilities[:, index], labels[:, index], wanted)
-        points[name] = {"threshold": round(threshold, 4), "assessed": True}
+        threshold = round(threshold_at_specificity(probabilities[:, index], labels[:, index], wanted), 4)
+        figures = _figures(judged, name, threshold)
+        area = figures["auc_mean_of_folds"] if LABELLED[index] else figures["auc_drawn"]
+        points[name] = {"threshold": threshold, "assessed": bool(area >= ASSESSED_FROM)}
     return points
 
 

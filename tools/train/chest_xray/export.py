@@ -8,8 +8,8 @@ import onnx
 import torch
 
 from gateway.imaging.chest_xray import FINDINGS
-from tools.train.chest.layout import MAP_SIDE, SIZE
-from tools.train.chest.networks import Classifier
+from tools.train.chest_xray.layout import MAP_SIDE, SIZE
+from tools.train.chest_xray.networks import Classifier
 
 OPSET = 17
 OUTPUTS = {

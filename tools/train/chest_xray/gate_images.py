@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from tools.phantoms.radiographs import other_image
-from tools.train.chest import augment
-from tools.train.chest.layout import GATE_SIZE
+from tools.train.chest_xray import augment
+from tools.train.chest_xray.layout import GATE_SIZE
 
 Generator = np.random.Generator
 WORK_SIZE = 96

@@ -1,1 +1,0 @@
-"""Parts of the chest X-ray training: films, networks, the two fits, figures and export."""

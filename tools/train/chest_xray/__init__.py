@@ -1,0 +1,1 @@
+"""Training of the chest X-ray classifier: films, networks, the two fits, figures and export."""
