@@ -63,23 +63,31 @@ async def until(condition, seconds=20):
     return found
 
 
-async def test_a_thawed_executor_changes_nothing_that_another_has_done(database, start, tmp_path):
+@pytest.mark.parametrize("when", ["while the other works", "after the other's end"])
+async def test_a_thawed_executor_changes_nothing_that_another_does(database, start, tmp_path, when):
     notes = tmp_path / "notes"
 
     async def noted(line):
         return notes.exists() and line in notes.read_text()
 
-    async def state():
+    async def second_begins():
+        return await noted(f"{job_id} second begins")
+
+    async def first_begins():
+        return await noted(f"{job_id} frozen begins")
+
+    async def succeeded():
         async with database.read() as connection:
             return await connection.scalar(select(jobs.c.state)) == "succeeded"
 
     job_id = effect(1).job_id
     frozen = start("frozen", [effect(1)])
-    await until(lambda: noted(f"{job_id} frozen begins"))
+    await until(first_begins)
     os.kill(frozen.pid, signal.SIGSTOP)
     start("second")
-    await until(state)
+    await until(second_begins if when == "while the other works" else succeeded)
     os.kill(frozen.pid, signal.SIGCONT)
+    await until(succeeded)
     await asyncio.sleep(1.5)  # its sleep is over at once, and then its transaction is next
 
     async with database.read() as connection:
