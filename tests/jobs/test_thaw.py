@@ -36,10 +36,13 @@ async def database(database_url):
 @pytest.fixture
 def start(database_url, tmp_path):
     started = []
+    # It may be frozen in the middle of a transaction, the reaper's for one: after 60 s by default
+    # PostgreSQL ends that, and its locks with it.
+    url = f"{database_url}&options=-c%20idle_in_transaction_session_timeout%3D1500"
 
     def begin(executor_id, submitted=()):
         process = worker.start(
-            database_url, tmp_path, executor_id=executor_id, dead_after=DEAD_AFTER, submitted=submitted
+            url, tmp_path, executor_id=executor_id, dead_after=DEAD_AFTER, submitted=submitted
         )
         started.append(process)
         return process
