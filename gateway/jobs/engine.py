@@ -170,7 +170,10 @@ class JobContext(Protocol):
         """Give the job's list of items; `list_names` is asked once, at the first attempt."""
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Open a transaction on our database that fails if another process has taken this job over."""
+        """Open a transaction on our database that fails if another process has taken this job over.
+
+        Keep it short: SQLite has one writer.
+        """
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any, pool: str = "default") -> T:
         """Run blocking or heavy code in one of the engine's own thread pools."""

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import exc
 
 from gateway.errors import GatewayError
 from gateway.jobs.engine import JobCancelled, JobFunction
@@ -25,6 +25,8 @@ MOST_CRASHES = 5
 
 STOP_SECONDS = 10.0
 """How long a stopped job may take to hand itself back; a thread of its own cannot be stopped."""
+
+DATABASE_AWAY = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
 
 
 class UnknownKind(Exception):
@@ -103,7 +105,7 @@ class Runner:
         try:
             async with self._database.write() as connection:
                 job.hear(await jobs.report(connection, job.id, job.attempt, job.counts))
-        except OperationalError:
+        except DATABASE_AWAY:
             job.is_changed = True
             raise
         self._on_change(job.id)
@@ -133,12 +135,12 @@ class Runner:
             with JOBS_RUNNING.labels(job.kind).track_inprogress():
                 ending = await self._work(job)
             await self._finish(job, ending)
-        except Superseded:
-            raise
-        except BaseException:
+        except BaseException as error:
             if job.is_lost:
                 raise Superseded from None
-            await self._hand_back(job)
+            # After anything else it stays running, and its next start counts as after a crash.
+            if isinstance(error, (asyncio.CancelledError, UnknownKind)):
+                await self._hand_back(job)
             raise
         finally:
             self._running.discard(job)
@@ -156,7 +158,7 @@ class Runner:
             return Ending(state="succeeded", result=json.dumps(await function(job.id, job)))
         except JobCancelled:
             return Ending(state="cancelled")
-        except (Superseded, OperationalError):
+        except (Superseded, *DATABASE_AWAY):
             raise  # not the job's own fault
         except GatewayError as error:
             return _failed(error.code, error.message)

@@ -1,6 +1,9 @@
 """An engine over a real database of either kind."""
 
 import asyncio
+import contextlib
+import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,10 +15,32 @@ from tests.storage.databases import KINDS, empty_database
 QUEUES = {"narrow": 1, "wide": 8}
 
 
+@pytest.fixture(scope="session")
+def used_database(tmp_path_factory):
+    """Give a database that an engine has run on: it takes a second until a new queue is noticed."""
+
+    async def use(url):
+        database = await open_database(url)
+        engine = dbos_job_engine(database, kinds={}, queues=QUEUES, executor_id="one")
+        await engine.start()
+        await engine.close()
+        await database.close()
+
+    @functools.cache
+    def make(kind):
+        url = made.enter_context(empty_database(kind, tmp_path_factory.mktemp(kind)))
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(asyncio.run, use(url)).result()
+        return url
+
+    with contextlib.ExitStack() as made:
+        yield make
+
+
 @pytest.fixture(params=KINDS)
-def database_url(request, tmp_path):
-    """An empty database of either kind."""
-    with empty_database(request.param, tmp_path) as url:
+def database_url(request, tmp_path, used_database):
+    """A database of either kind, without jobs."""
+    with empty_database(request.param, tmp_path, like=used_database(request.param)) as url:
         yield url
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 import gateway
 from gateway.jobs import dbos_engine
@@ -144,6 +145,19 @@ async def test_a_job_that_kills_its_process_is_given_up(database, start, kinds, 
             await statements.start(connection, new_job(1).id, "one")
     status = await ended(await start(), new_job(1).id)
     assert (status.state, status.error.code) == (JobState.FAILED, "crashed")
+
+
+async def test_a_job_that_meets_a_database_outage_is_tried_again(start, kinds, submission, ended, look):
+    async def work(job_id, context):
+        if context.attempt == 1:
+            raise OperationalError("SELECT", {}, Exception("away"))
+        return context.attempt
+
+    kinds["work"] = work
+    engine = await start(dead_after=timedelta(seconds=1.2))
+    status = await ended(engine, (await engine.submit(submission())).status.id)
+    assert (status.state, status.result) == (JobState.SUCCEEDED, 2)
+    assert await look(jobs.c.crash_count) == [(1,)]  # not for ever, though
 
 
 async def test_leaves_a_job_of_a_newer_version_to_that(database, start, kinds, new_job, ended):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -14,14 +15,17 @@ KINDS = ("sqlite", "postgresql")
 
 
 @contextlib.contextmanager
-def empty_database(kind: str, folder: Path) -> Iterator[str]:
-    """Make an empty database; gives its URL as an operator would write it."""
+def empty_database(kind: str, folder: Path, *, like: str = "") -> Iterator[str]:
+    """Make an empty database, or a copy of one that nobody uses; gives its URL as an operator writes it."""
     if kind == "sqlite":
+        for file in Path(like.removeprefix("sqlite:///")).parent.glob("*.db*") if like else ():
+            shutil.copy(file, folder)
         yield f"sqlite:///{folder / 'app.db'}"
         return
+    template = f"TEMPLATE {like.split('?')[0].rsplit('/', 1)[1]}" if like else ""
     name = f"t{uuid.uuid4().hex}"
     with psycopg.connect(_server(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} {template}")
     try:
         yield _server().replace("/postgres?", f"/{name}?")
     finally:

@@ -95,3 +95,10 @@ async def test_only_one_process_at_a_time_holds_an_advisory_lock(database):
         assert (first, second, other) == (True, False, True)
     async with database.only_one(1) as again:
         assert again
+
+
+async def test_a_frozen_process_loses_its_locks_after_a_minute(database):
+    if not database.is_postgresql:
+        pytest.skip("SQLite belongs to one process")
+    async with database.read() as connection:
+        assert await connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1min"
