@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Coroutine
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -12,10 +13,14 @@ from aiohttp import web
 from gateway.accounts.secrets import secret_from
 from gateway.accounts.tokens import TokenVerifier
 from gateway.apis import chest_xray
+from gateway.apis.chest_xray.bulk import KIND, QUEUE, Bulk
+from gateway.apis.chest_xray.bulk_job import BulkWork
 from gateway.apis.chest_xray.reports import ReportWorkers
 from gateway.apis.chest_xray.service import ChestXray
 from gateway.files.roots import Roots
+from gateway.jobs.dbos_engine import dbos_job_engine
 from gateway.settings import Settings
+from gateway.storage.engine import open_database
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
@@ -52,9 +57,10 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
         reports = ReportWorkers(settings.report_workers)
         stack.callback(reports.close)
         service = _chest_xray(settings, triton, reports)
+        bulk = await stack.enter_async_context(_bulk(settings, service))
         canary = Canary({"chest_xray": service.canary}, server)
         service.on_failure = lambda: canary.doubt("chest_xray")
-        await stack.enter_async_context(_listening(settings, service, canary))
+        await stack.enter_async_context(_listening(settings, service, bulk, canary))
         await stack.enter_async_context(_in_background(canary.run()))
         await stack.enter_async_context(_in_background(reports.warm_up()))
         yield canary
@@ -88,6 +94,35 @@ def _chest_xray(settings: Settings, triton: TritonClient, reports: ReportWorkers
     )
 
 
+@contextlib.asynccontextmanager
+async def _bulk(settings: Settings, service: ChestXray) -> AsyncIterator[Bulk]:
+    """Open the database and run jobs; those that do not end in time go on at the next start."""
+    roots = {"input_roots": Roots(settings.input_roots), "output_roots": Roots(settings.output_roots)}
+    work = BulkWork(service, **roots, in_flight=settings.chest_xray_bulk_in_flight)
+    database = await open_database(settings.database, pool_size=settings.database_pool_size)
+    try:
+        engine = dbos_job_engine(
+            database,
+            kinds={KIND: work.run},
+            queues={QUEUE: settings.chest_xray_bulk_jobs},
+            executor_id=settings.executor,
+            retention=timedelta(days=settings.job_retention_days),
+            dead_after=timedelta(seconds=settings.executor_timeout_seconds),
+        )
+        await engine.start()
+        try:
+            yield Bulk(
+                engine,
+                **roots,
+                studies=settings.chest_xray_bulk_layout == "studies",
+                manifest=settings.chest_xray_bulk_manifest,
+            )
+        finally:
+            await engine.close()
+    finally:
+        await database.close()
+
+
 def token_verifier(settings: Settings) -> TokenVerifier:
     """Build the verifier of the secret in force, and of the previous one during a rotation."""
     secrets = [secret_from(settings.jwt_secret.get_secret_value() or None, settings.secret_file)]
@@ -97,22 +132,26 @@ def token_verifier(settings: Settings) -> TokenVerifier:
 
 
 def public_applications(
-    settings: Settings, service: ChestXray, tokens: TokenVerifier
+    settings: Settings, service: ChestXray, bulk: Bulk, tokens: TokenVerifier
 ) -> dict[int, web.Application]:
     """Build the applications by port: all APIs on one, and each alone on its contract's port."""
     everything = application(problem_answer)
     alone = application(chest_xray.error_answer)
     for app in (everything, alone):
         mount(app, chest_xray.routes(service, tokens), chest_xray.error_answer, api="chest_xray")
+        mount(app, chest_xray.bulk_routes(bulk, tokens), chest_xray.bulk_error_answer, api="chest_xray")
+        app.on_shutdown.append(lambda _: bulk.stop_waiting())
         mount(app, docs_routes({"chest_xray": chest_xray.OPENAPI}), problem_answer, api="docs")
     return {settings.port: everything, settings.chest_xray_port: alone}
 
 
 @contextlib.asynccontextmanager
-async def _listening(settings: Settings, service: ChestXray, canary: Canary) -> AsyncIterator[None]:
+async def _listening(
+    settings: Settings, service: ChestXray, bulk: Bulk, canary: Canary
+) -> AsyncIterator[None]:
     sites = [
         (settings.host, port, app)
-        for port, app in public_applications(settings, service, token_verifier(settings)).items()
+        for port, app in public_applications(settings, service, bulk, token_verifier(settings)).items()
     ]
     sites.append((settings.admin_host, settings.admin_port, admin_application(lambda: canary.ready)))
     runners = [await _listen(*site, settings.shutdown_timeout_seconds) for site in sites]

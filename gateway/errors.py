@@ -7,6 +7,7 @@ GatewayError                        500 internal_error        never with the cau
 │   └─ UnsupportedMediaType         415 unsupported_media_type
 ├─ Unauthenticated                  401 unauthenticated
 ├─ NotFound                         404 not_found
+├─ Conflict                         409 conflict              the name is taken by another request
 ├─ OutputFailed                     500 output_failed         the results could not be written
 ├─ InferenceFailed                  502 inference_failed      Triton answered, badly
 ├─ ModelUnavailable                 503 model_unavailable
@@ -70,10 +71,21 @@ class NotFound(GatewayError):
     code = "not_found"
 
 
+class Conflict(GatewayError):
+    """The request cannot stand beside what is there already."""
+
+    status = 409
+    code = "conflict"
+
+
 class OutputFailed(GatewayError):
-    """The results could not be written where the caller wanted them."""
+    """The results could not be written where the caller wanted them; `errno` is the system's reason."""
 
     code = "output_failed"
+
+    def __init__(self, message: str, *, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = errno
 
 
 class InferenceFailed(GatewayError):

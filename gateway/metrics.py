@@ -28,3 +28,6 @@ PIPELINE_READY = Gauge(
     "radgate_pipeline_ready", "Whether the last canary of a pipeline came back", ["pipeline"]
 )
 TRITON_RESTARTS = Counter("radgate_triton_restarts", "Restarts of the embedded Triton to heal a pipeline")
+JOBS_WAITING = Gauge("radgate_jobs_waiting", "Jobs that wait for their turn", ["queue"])
+JOBS_RUNNING = Gauge("radgate_jobs_running", "Jobs that run in this process", ["kind"])
+JOBS_ENDED = Counter("radgate_jobs_ended", "Jobs that ended in this process", ["kind", "state"])

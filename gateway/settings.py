@@ -6,8 +6,9 @@ environment.
 
 import ipaddress
 import os
+import socket
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -40,6 +41,18 @@ class Settings(BaseSettings):
     triton_model_config_name: str = Field("", description="`gpu` picks each model's configs/gpu.pbtxt")
     model_repository: Path = Field(ROOT / "model_repository", description="Triton's folder of models")
 
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in the data folder"
+    )
+    database_pool_size: int = Field(5, ge=3, description="Connections kept to PostgreSQL for our own tables")
+    executor_id: str = Field(
+        "", max_length=200, description="This process among those of one database, the same after a restart"
+    )
+    executor_timeout_seconds: float = Field(
+        60.0, ge=1, description="Silence after which others take a process's jobs"
+    )
+    job_retention_days: int = Field(30, ge=1, description="How long a job is kept after its end")
+
     input_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders that images may be read from, separated by ':'; empty: any (loopback only)"
     )
@@ -59,6 +72,14 @@ class Settings(BaseSettings):
     chest_xray_gate: bool = Field(True, description="Refuse images that do not look like a chest film")
     chest_xray_in_flight: int = Field(4, ge=1, description="Films in Triton at a time")
     chest_xray_timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one film")
+    chest_xray_bulk_in_flight: int = Field(
+        6, ge=1, description="Films of bulk jobs between reading and writing at a time"
+    )
+    chest_xray_bulk_jobs: int = Field(2, ge=1, description="Bulk jobs that run at a time; others wait")
+    chest_xray_bulk_layout: Literal["patients", "studies"] = Field(
+        "patients", description="`studies` keeps every film of a patient apart in bulk inference"
+    )
+    chest_xray_bulk_manifest: bool = Field(False, description="Leave bulk_manifest.jsonl with the results")
     report_workers: int = Field(
         default_factory=_default_workers, ge=1, description="Processes that build PDFs"
     )
@@ -90,6 +111,16 @@ class Settings(BaseSettings):
                 "set RADGATE_INPUT_ROOTS and RADGATE_OUTPUT_ROOTS to the folders that callers may name"
             )
         return self
+
+    @property
+    def database(self) -> str:
+        """URL of the database, which may hold a password."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'app.db'}"
+
+    @property
+    def executor(self) -> str:
+        """Name of this process among those that run jobs; in a Kubernetes StatefulSet the pod's."""
+        return self.executor_id or (socket.gethostname() if self.database_url.get_secret_value() else "local")
 
     @property
     def secret_file(self) -> Path:

@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from gateway.accounts.tokens import TokenVerifier, issue
+from gateway.apis.chest_xray.bulk import Bulk
 from gateway.apis.chest_xray.reports import ReportWorkers
 from gateway.apis.chest_xray.service import ChestXray
 from gateway.app import public_applications
@@ -21,6 +22,10 @@ from tests.dicom_files import dicom_file, film
 from tests.fakes.triton import FakeTriton, chest_xray_answer
 
 SECRET = "a secret of the tests, thirty-two bytes long or more"
+
+
+class NoJobs:
+    """Stands in for a job engine where no job is begun."""
 
 
 @pytest.fixture
@@ -115,9 +120,10 @@ def service(make_service):
 def serve_service(aiohttp_client, no_environment):
     """Serve a service over HTTP; gives a client of its contract's own port, or of the port for all."""
 
-    async def serve(service: ChestXray, *, all_apis: bool = False):
+    async def serve(service: ChestXray, *, all_apis: bool = False, bulk: Bulk | None = None):
         settings = Settings()
-        apps = public_applications(settings, service, TokenVerifier([SECRET]))
+        without_jobs = Bulk(NoJobs(), input_roots=Roots(), output_roots=Roots())
+        apps = public_applications(settings, service, bulk or without_jobs, TokenVerifier([SECRET]))
         return await aiohttp_client(apps[settings.port if all_apis else settings.chest_xray_port])
 
     return serve

@@ -12,6 +12,8 @@ ALLOWED = {
     "gateway/web": ("gateway.web", "gateway.accounts", "gateway.errors", "gateway.metrics"),
     "gateway/accounts": ("gateway.accounts", "gateway.errors"),
     "gateway/files": ("gateway.files", "gateway.errors"),
+    "gateway/storage": ("gateway.storage",),
+    "gateway/jobs": ("gateway.jobs", "gateway.storage", "gateway.errors", "gateway.metrics"),
     "gateway/triton": (
         "gateway.triton",
         "gateway.imaging.errors",
@@ -24,6 +26,9 @@ ONLY_IN = {
     "tritonclient": {"gateway/triton/client.py"},
     "triton_python_backend_utils": {"gateway/triton/backend.py"},
     "onnxruntime": {"gateway/triton/networks.py"},
+    "dbos": {"gateway/jobs/dbos_engine.py"},
+    "sqlalchemy": {"gateway/storage", "gateway/jobs"},
+    "alembic": {"gateway/storage"},
     "aiohttp": {"gateway/web", "gateway/apis", "gateway/app.py"},
     "imagecodecs": {"gateway/imaging/dicom/plugins.py", "gateway/imaging/png.py"},
     "rle": {"gateway/imaging/dicom/plugins.py"},

@@ -92,6 +92,26 @@ def predict(
 
 
 @app.command()
+def bulk(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", exists=True, file_okay=False, help="Folder of films.")
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Leave films alone whose complete results are there already.")
+    ] = False,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Leave bulk_manifest.jsonl: what became of each film.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Assess a folder of films, on the running instance or one started for this; Ctrl-C cancels."""
+    from tools.bulk import bulk as run
+
+    raise typer.Exit(run(source, target, resume=resume, manifest=manifest, as_json=as_json))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine and the running instance; exit code 1 when something is wrong."""
     from tools.doctor import doctor as run
@@ -124,6 +144,25 @@ def bench_chest_xray(
     from tools.bench.chest_xray import bench
 
     raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
+
+
+@bench_app.command("bulk")
+def bench_bulk(
+    films: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of .dcm films; default: phantoms."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=8, help="Films a round and side.")] = 60,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians of their ratios are printed.")] = 3,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also compare the peak memory of 500 and 5,000 films.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a bulk job with a plain sequential script; see what it does to interactive requests."""
+    from tools.bench.bulk import bench
+
+    raise typer.Exit(bench(films, count=count, rounds=rounds, memory=memory, as_json=as_json))
 
 
 @train_app.command("chest-xray")

@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
+
 from gateway.settings import Settings
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
@@ -54,6 +56,21 @@ async def started_triton(model_repository: Path, model: str) -> AsyncIterator[Tr
         finally:
             await client.close()
             await server.stop()
+
+
+def local_host(host: str) -> str:
+    """Give the address by which this machine reaches what is bound to `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+
+
+async def instance_ready(settings: Settings) -> bool:
+    """Tell whether an instance of these settings runs on this machine and takes requests."""
+    url = f"http://{local_host(settings.admin_host)}:{settings.admin_port}/ready"
+    timeout = aiohttp.ClientTimeout(total=5)
+    with contextlib.suppress(aiohttp.ClientError, asyncio.TimeoutError):
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            return response.status == 200
+    return False
 
 
 def free_ports(count: int) -> list[int]:

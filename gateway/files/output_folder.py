@@ -128,11 +128,13 @@ def _output_faults() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except PathUnreadable:
-        raise OutputFailed("The output folder cannot be opened: Permission denied") from None
+        raise OutputFailed(
+            "The output folder cannot be opened: Permission denied", errno=errno.EACCES
+        ) from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise PathRefused("The path is too long") from None
-        raise OutputFailed(f"The output folder cannot be made: {reason(error)}") from None
+        raise OutputFailed(f"The output folder cannot be made: {reason(error)}", errno=error.errno) from None
 
 
 def sync_folder(fd: int) -> None:

@@ -172,4 +172,4 @@ def _as_output_failed() -> Iterator[None]:
         yield
     except OSError as error:
         # A target that is a symbolic link or a file arrives here as ENOTDIR, by O_DIRECTORY.
-        raise OutputFailed(f"The results could not be written: {reason(error)}") from None
+        raise OutputFailed(f"The results could not be written: {reason(error)}", errno=error.errno) from None

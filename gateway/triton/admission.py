@@ -10,7 +10,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from gateway.errors import InferenceTimeout
 from gateway.metrics import ADMISSION_IN_FLIGHT, ADMISSION_WAITING
@@ -19,10 +19,15 @@ INTERACTIVE = 100
 """Priority of a caller who waits for the answer."""
 BULK = 200
 """Priority of work that nobody waits for; larger numbers go later."""
+CALM_SECONDS = 0.5
+"""How long after the last interactive request work that nobody waits for takes all its places again."""
 
 
 class Admission:
     """The turnstile of one model.
+
+    While interactive requests come, work that nobody waits for gets one place: it goes on, slowly, and
+    whoever waits for an answer does not share the machine with more of it.
 
     Parameters
     ----------
@@ -30,13 +35,27 @@ class Admission:
         Its name, for the metrics.
     in_flight
         How many requests the model may hold at a time.
+    background
+        How many of them may be work that nobody waits for; all but one unless given.
     clock
         Seconds, monotonic.
     """
 
-    def __init__(self, model: str, *, in_flight: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        in_flight: int,
+        background: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._model = model
         self._free = in_flight
+        self._most_in_background = max(1, in_flight - 1) if background is None else background
+        self._in_background = 0
+        self._callers = 0
+        self._last_caller = -CALM_SECONDS
+        self._look_again: asyncio.TimerHandle | None = None
         self._clock = clock
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, float, asyncio.Future[None]]] = []
@@ -53,21 +72,34 @@ class Admission:
             The turn did not come before the deadline.
         """
         deadline = self._clock() + timeout_seconds
-        await self._enter(priority, deadline)
-        ADMISSION_IN_FLIGHT.labels(self._model).inc()
+        with self._calling(priority):
+            await self._enter(priority, deadline)
+            ADMISSION_IN_FLIGHT.labels(self._model).inc()
+            try:
+                yield deadline - self._clock()
+            finally:
+                ADMISSION_IN_FLIGHT.labels(self._model).dec()
+                self._leave(priority)
+
+    @contextlib.contextmanager
+    def _calling(self, priority: int) -> Iterator[None]:
+        """Count who waits for an answer, from its arrival on."""
+        is_caller = priority <= INTERACTIVE
+        self._callers += is_caller
         try:
-            yield deadline - self._clock()
+            yield
         finally:
-            ADMISSION_IN_FLIGHT.labels(self._model).dec()
-            self._free += 1
-            self._release()
+            if is_caller:
+                self._callers -= 1
+                self._last_caller = self._clock()
+                self._release()
 
     async def _enter(self, priority: int, deadline: float) -> None:
-        if self._free and not self._waiting:
-            self._free -= 1
-            return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (priority, next(self._order), deadline, turn))
+        self._release()
+        if turn.done():
+            return
         ADMISSION_WAITING.labels(self._model).inc()
         try:
             await asyncio.wait_for(turn, max(0.0, deadline - self._clock()))
@@ -75,18 +107,37 @@ class Admission:
             raise InferenceTimeout(f"{self._model} had no free place in time") from error
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                # The turn came in the same moment: pass it on.
-                self._free += 1
-                self._release()
+                self._leave(priority)  # the turn came in the same moment: pass it on
             raise
         finally:
             ADMISSION_WAITING.labels(self._model).dec()
 
+    def _leave(self, priority: int) -> None:
+        self._free += 1
+        self._in_background -= priority > INTERACTIVE
+        self._release()
+
     def _release(self) -> None:
         now = self._clock()
         while self._free and self._waiting:
-            _, _, deadline, turn = heapq.heappop(self._waiting)
-            if turn.done() or deadline <= now:
-                continue
-            self._free -= 1
-            turn.set_result(None)
+            priority, _, deadline, turn = self._waiting[0]
+            is_gone = turn.done() or deadline <= now
+            if not is_gone and priority > INTERACTIVE and not self._has_room_in_background():
+                return
+            heapq.heappop(self._waiting)
+            if not is_gone:
+                self._free -= 1
+                self._in_background += priority > INTERACTIVE
+                turn.set_result(None)
+
+    def _has_room_in_background(self) -> bool:
+        calm_in = self._last_caller + CALM_SECONDS - self._clock()
+        is_calm = not self._callers and calm_in <= 0
+        if not is_calm and not self._callers:
+            self._release_in(calm_in)
+        return self._in_background < (self._most_in_background if is_calm else 1)
+
+    def _release_in(self, seconds: float) -> None:
+        if self._look_again is not None:
+            self._look_again.cancel()
+        self._look_again = asyncio.get_running_loop().call_later(seconds, self._release)

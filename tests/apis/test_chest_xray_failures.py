@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from gateway.accounts.tokens import TokenVerifier
+from gateway.apis.chest_xray.bulk import Bulk
 from gateway.apis.chest_xray.schema import SingleInference
 from gateway.apis.chest_xray.service import ChestXray
 from gateway.app import public_applications
@@ -344,7 +345,8 @@ async def test_a_caller_that_goes_still_gets_its_results(
 async def served(service):
     """Listen as an instance does, which does not cancel what a caller leaves; aiohttp's test server does."""
     settings = Settings()
-    app = public_applications(settings, service, TokenVerifier([SECRET]))[settings.chest_xray_port]
+    bulk = Bulk(None, input_roots=Roots(), output_roots=Roots())
+    app = public_applications(settings, service, bulk, TokenVerifier([SECRET]))[settings.chest_xray_port]
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -24,12 +24,18 @@ def validator(part):
 
 def contents():
     """Give every body of the document that has a schema, with its place."""
+    for path, method, operation in operations():
+        if "requestBody" in operation:
+            yield f"{method} {path}", operation["requestBody"]["content"]["application/json"]
+        for status, answer in operation["responses"].items():
+            ((_, content),) = answer["content"].items()
+            yield f"{method} {path} {status}", content
+
+
+def operations():
     for path, methods in DOCUMENT["paths"].items():
-        for method, operation in methods.items():
-            if "requestBody" in operation:
-                yield f"{method} {path}", operation["requestBody"]["content"]["application/json"]
-            for status, answer in operation["responses"].items():
-                yield f"{method} {path} {status}", answer["content"]["application/json"]
+        for method in sorted(methods.keys() - {"parameters"}):
+            yield path, method, methods[method]
 
 
 EXAMPLES = [
@@ -61,8 +67,10 @@ def test_every_schema_is_valid_and_used():
 
 
 def test_routes_and_paths_are_the_same():
-    served = {(route.method, route.path) for route in chest_xray.routes(None, TokenVerifier([SECRET]))}
-    documented = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    tokens = TokenVerifier([SECRET])
+    routes = [*chest_xray.routes(None, tokens), *chest_xray.bulk_routes(None, tokens)]
+    served = {(route.method, route.path) for route in routes}
+    documented = {(method.upper(), path) for path, method, _ in operations()}
     assert served == documented
 
 
@@ -89,6 +97,34 @@ def test_the_server_understands_the_documented_bodies(name):
     asked = schema.parse_single_inference("application/json", json.dumps(value).encode())
     assert asked.input_image_path == value["input_image_path"]
     assert asked.returns_data == ("save_to_disk" in value)
+
+
+BULK = DOCUMENT["paths"]["/bulk_inference"]["post"]["requestBody"]["content"]["application/json"]
+
+
+@pytest.mark.parametrize("name", BULK["examples"])
+def test_the_server_understands_the_documented_bulk_bodies(name):
+    value = BULK["examples"][name]["value"]
+    asked = schema.parse_bulk_inference("application/json", json.dumps(value).encode())
+    assert (asked.manifest, asked.resume) == (value.get("manifest"), value.get("resume", False))
+
+
+async def test_live_bulk_answers_fit_the_document(caller, write_films):
+    def check(path, method, status, body):
+        answers = DOCUMENT["paths"][path][method]["responses"]
+        validator(answers[str(status)]["content"]["application/json"]["schema"]).validate(body)
+
+    write_films(2)
+    for fields in ({}, {"input_folder_path": "x"}, {"output_folder_path": "x"}, {"resume": 1}):
+        status, _, body = await caller.post(**fields)
+        check("/bulk_inference", "post", status, body)
+    status, headers, body = await caller.post(background=True)
+    check("/bulk_inference", "post", status, body)
+    for method in ("get", "delete"):
+        check("/bulk_inference/{id}", method, *await caller.ask(method, headers["Location"]))
+    check("/bulk_inference/{id}", "get", *await caller.ask("get", "/bulk_inference/x"))
+    last = await caller.until(headers["Location"], lambda data: data["finished_at"])
+    validator(DOCUMENT["components"]["schemas"]["BulkStatus"]).validate(last)
 
 
 IMAGE, FOLDER = "/in/film.dcm", "/out"

@@ -80,6 +80,13 @@ class Instance:
                 stderr=log,
             )
 
+    def kill_everything(self) -> None:
+        """End the gateway and all that it started, at once and without a word."""
+        for each in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                each.kill()
+        self.wait_ended(10)
+
     @property
     def pid(self) -> int:
         assert self._process is not None
@@ -169,6 +176,13 @@ class Instance:
             body["output_folder_path"] = str(folder)
         headers = {"Authorization": self.token(), "Content-Type": "application/json"}
         return _exchange(self.chest_xray_port, "POST", "/single_inference", body, headers, ANSWER_SECONDS)
+
+    def bulk(self, method: str, path: str = "", **fields: object) -> Answer:
+        """Call bulk inference; a POST answers at once."""
+        headers = {"Authorization": self.token(), "Content-Type": "application/json"}
+        headers["Prefer"] = "respond-async"
+        body = fields if method == "POST" else None
+        return _exchange(self.chest_xray_port, method, f"/bulk_inference{path}", body, headers, seconds=20)
 
     def predict(self, film: Path) -> dict[str, Any]:
         """Assess a film without saving anything; gives the prediction without the pictures."""

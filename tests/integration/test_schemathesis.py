@@ -8,11 +8,29 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from gateway.apis import chest_xray
+from tests.integration.instances import Instance
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 schema = schemathesis.openapi.from_path(chest_xray.OPENAPI)
 # JSON Schema cannot say "printable": characters that Unicode has not assigned are refused in a patient ID.
 schema.config.generation.update(codec="iso-8859-1")
+
+
+@pytest.fixture(scope="module")
+def confined(instance, tmp_path_factory):
+    """A gateway that may touch one folder only: generated paths may name any on this machine."""
+    root = tmp_path_factory.mktemp("confined")
+    running = Instance(
+        tmp_path_factory.mktemp("gateway"),
+        chest_xray_gate="0",
+        triton_url=instance.triton_url,
+        input_roots=str(root),
+        output_roots=str(root),
+    )
+    running.start()
+    running.wait_ready()
+    yield running, root
+    running.stop()
 
 
 def send(case, instance) -> None:
@@ -25,24 +43,36 @@ def send(case, instance) -> None:
 
 
 @pytest.fixture(scope="module")
-def folders(film, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("schemathesis")
+def folders(film, confined):
+    _, root = confined
+    folder = root / "films"
+    folder.mkdir()
     shutil.copy(film, folder / "film.dcm")
     return folder
 
 
 @schema.parametrize()
 @SETTINGS
-def test_chest_xray_keeps_to_its_document(case, instance):
-    send(case, instance)
+def test_chest_xray_keeps_to_its_document(case, confined):
+    send(case, confined[0])
 
 
 @schema.include(path="/single_inference").parametrize()
 @SETTINGS
-def test_chest_xray_keeps_to_its_document_on_a_film(case, instance, folders):
+def test_chest_xray_keeps_to_its_document_on_a_film(case, confined, folders):
     if case.meta.generation.mode.is_negative:
         return
     case.body = {**case.body, "input_image_path": str(folders / "film.dcm")}
     if "output_folder_path" in case.body:
         case.body["output_folder_path"] = str(folders / "output")
-    send(case, instance)
+    send(case, confined[0])
+
+
+@schema.include(path="/bulk_inference").parametrize()
+@SETTINGS
+def test_chest_xray_keeps_to_its_document_on_a_folder(case, confined, folders):
+    if case.meta.generation.mode.is_negative:
+        return
+    paths = {"input_folder_path": str(folders), "output_folder_path": str(folders / "output")}
+    case.body = {**case.body, **paths}
+    send(case, confined[0])

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from gateway.errors import InferenceTimeout
+from gateway.triton import admission as admission_module
 from gateway.triton.admission import BULK, INTERACTIVE, Admission
 
 
@@ -70,3 +71,23 @@ async def test_a_failed_holder_gives_his_place_back():
         with pytest.raises(RuntimeError):
             async with admission.turn(timeout_seconds=0.2):
                 raise RuntimeError
+
+
+async def test_work_in_the_background_keeps_one_place_while_callers_come(monkeypatch):
+    monkeypatch.setattr(admission_module, "CALM_SECONDS", 0.05)
+    admission, log, release = Admission("m", in_flight=4), [], asyncio.Event()
+    caller = asyncio.create_task(hold(admission, log, "caller", release))
+    await asyncio.sleep(0)
+    go_on = asyncio.Event()
+    tasks = [asyncio.create_task(hold(admission, log, f"bulk {i}", go_on, priority=BULK)) for i in range(5)]
+    await asyncio.sleep(0.01)
+    assert log == ["caller", "bulk 0"]
+    release.set()
+    await caller
+    assert log == ["caller", "bulk 0"]
+    await asyncio.sleep(0.1)
+    assert log == ["caller", "bulk 0", "bulk 1", "bulk 2"]
+    async with admission.turn(timeout_seconds=0.1):
+        pass
+    go_on.set()
+    await asyncio.gather(*tasks)

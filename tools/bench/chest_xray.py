@@ -10,10 +10,9 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,27 +20,14 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from gateway.accounts.secrets import secret_from
-from gateway.accounts.tokens import issue
-from gateway.settings import Settings
-from tools.at_hand import free_ports
 from tools.bench.direct_client import DirectClient
 from tools.bench.films import bench_films
+from tools.bench.instance import Instance, running_instance
+from tools.bench.script import running_script, script_rate
 from tools.bench.stages import stage_seconds
 
-READY_SECONDS = 60.0
 WARM_UP_FILMS = 8
 BARS = {"gateway / direct gRPC client": 0.85, "gateway / plain script": 1.5}
-
-
-class Instance(NamedTuple):
-    """A running `radgate serve` of the benchmark's own."""
-
-    chest_xray_url: str
-    triton_url: str
-    token: str
-    start_seconds: float
-    idle_memory_mib: float
 
 
 class Round(NamedTuple):
@@ -66,12 +52,12 @@ def bench(films: Path | None, *, count: int, rounds: int, in_flight: int, as_jso
 
 async def _bench(films: Sequence[Path], folder: Path, rounds: int, in_flight: int) -> dict[str, Any]:
     async with contextlib.AsyncExitStack() as stack:
-        instance = await stack.enter_async_context(_instance(folder / "instance"))
+        instance = await stack.enter_async_context(running_instance(folder / "instance"))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(headers={"Authorization": instance.token})
         )
         direct = await stack.enter_async_context(DirectClient.connected(instance.triton_url))
-        script = stack.enter_context(_script())
+        script = stack.enter_context(running_script())
         results = []
         for number in range(-1, rounds):
             output = folder / f"round{number}"
@@ -99,9 +85,7 @@ async def _round(
 
     gateway = await _films_per_second(films, through_gateway, in_flight)
     direct_rate = await _films_per_second(films, directly, in_flight)
-    return Round(
-        gateway, direct_rate, await asyncio.to_thread(_script_rate, script, films, output / "script")
-    )
+    return Round(gateway, direct_rate, await asyncio.to_thread(script_rate, script, films, output / "script"))
 
 
 async def _films_per_second(
@@ -143,81 +127,6 @@ async def _latencies(
         await _post(session, instance, film, output, f"BENCH-{number:04}")
         latencies.append((time.perf_counter() - started) * 1000)
     return latencies
-
-
-@contextlib.contextmanager
-def _script() -> Iterator["subprocess.Popen[str]"]:
-    model = Settings().model_repository / "chest_xray_classifier" / "1" / "model.onnx"
-    command = [sys.executable, "-m", "tools.bench.plain_script", str(model)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _script_rate(script: "subprocess.Popen[str]", films: Sequence[Path], output: Path) -> float:
-    work = [[str(film), str(output / f"BENCH-{number:04}")] for number, film in enumerate(films)]
-    assert script.stdin is not None and script.stdout is not None
-    script.stdin.write(json.dumps(work) + "\n")
-    script.stdin.flush()
-    return len(films) / float(script.stdout.readline())
-
-
-@contextlib.asynccontextmanager
-async def _instance(data_dir: Path) -> AsyncIterator[Instance]:
-    names = ("PORT", "CHEST_XRAY_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
-    environment = {f"RADGATE_{name}": str(port) for name, port in ports.items()}
-    # The phantoms are drawings; the gate is the network's business and costs the same either way.
-    environment |= {
-        "RADGATE_DATA_DIR": str(data_dir),
-        "RADGATE_LOG_LEVEL": "WARNING",
-        "RADGATE_CHEST_XRAY_GATE": "0",
-    }
-    started = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", env={**os.environ, **environment}
-    )
-    try:
-        await _ready(ports["ADMIN_PORT"])
-        start_seconds = time.perf_counter() - started
-        await asyncio.sleep(2)
-        yield Instance(
-            f"http://127.0.0.1:{ports['CHEST_XRAY_PORT']}",
-            f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
-            issue("bench", secret=secret_from(None, data_dir / "secrets" / "jwt_secret"), days=1),
-            start_seconds,
-            _memory_mib(process.pid),
-        )
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _ready(admin_port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    async with aiohttp.ClientSession() as session:
-        while time.monotonic() < deadline:
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get(f"http://127.0.0.1:{admin_port}/ready") as response:
-                    if response.status == 200:
-                        return
-            await asyncio.sleep(0.05)
-    raise TimeoutError(f"the instance was not ready within {READY_SECONDS:g} s")
-
-
-def _memory_mib(pid: int) -> float:
-    """Sum the proportional set size of a process and all below it: shared pages count once."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    own = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    children = [
-        child
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
-    ]
-    return own / 1024 + sum(_memory_mib(int(child)) for child in children)
 
 
 def _report(

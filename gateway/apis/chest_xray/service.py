@@ -1,4 +1,4 @@
-"""The work of `/single_inference`: one film through Triton, four files into the patient's folder."""
+"""One film through Triton, four files into the patient's folder: all of `/single_inference`."""
 
 import asyncio
 import contextlib
@@ -7,35 +7,34 @@ import logging
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.canary import canary_film
-from gateway.apis.chest_xray.films import (
-    Film,
-    Prediction,
-    as_patient,
+from gateway.apis.chest_xray.films import Film, Prediction, as_patient, open_film, read_film
+from gateway.apis.chest_xray.reports import ReportWorkers, content_of
+from gateway.apis.chest_xray.schema import SingleInference
+from gateway.apis.chest_xray.sets import (
+    FileSet,
+    Place,
     enter_output,
-    open_film,
+    file_set,
+    of_patient,
     publish,
-    read_film,
     with_images,
     with_paths,
 )
-from gateway.apis.chest_xray.reports import ReportWorkers, content_of
-from gateway.apis.chest_xray.schema import SingleInference
 from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable, OutputFailed
-from gateway.files.names import folder_name
 from gateway.files.output_set import OutputSet
 from gateway.files.roots import Roots
 from gateway.imaging.chest_xray import FINDINGS
 from gateway.imaging.report import ReportContent
 from gateway.metrics import STAGE_SECONDS
-from gateway.triton.admission import Admission
+from gateway.triton.admission import INTERACTIVE, Admission
 from gateway.triton.client import TritonClient
 from gateway.web.mount import request_id
 
@@ -45,6 +44,25 @@ Result = TypeVar("Result")
 
 API = MODEL = "chest_xray"
 CANARY_TIMEOUT_SECONDS = 10.0
+
+
+async def _at_once() -> None:
+    """Wait for nobody."""
+
+
+class Terms(NamedTuple):
+    """How one film stands to others."""
+
+    priority: int = INTERACTIVE
+    patience_seconds: float = 0.0
+    """How much longer than its deadline it may wait for its turn at Triton."""
+    turn: Callable[[], Awaitable[None]] = _at_once
+    """Awaited when everything is ready to be written."""
+    before_publication: Callable[[FileSet], None] = lambda files: None
+    """Called, in a thread, when everything is written and nothing is in place."""
+
+
+NOW = Terms()
 
 
 class ChestXray:
@@ -109,18 +127,31 @@ class ChestXray:
         """
         with contextlib.ExitStack() as opened:
             with _stage("open"):
-                film = await _to_its_end(open_film, opened, self._input_roots, asked)
+                film = await to_its_end(open_film, opened, self._input_roots, asked)
             if asked.output_folder_path is None:
-                return await asyncio.to_thread(with_images, await self._predict(film))
-            name = folder_name(film.patient_id)
-            async with self._output_set(asked.output_folder_path, name) as output:
-                answer = await self._predict(film)
-                prediction = with_paths(answer.prediction, asked.output_folder_path, name)
-                with _stage("report"):
-                    report = await self._reports.build(self._report_content(answer))
-                with _stage("write"):
-                    await _to_its_end(publish, output, name, prediction, answer, report)
+                return await asyncio.to_thread(with_images, await self._predict(film, NOW))
+            prediction = await self.save(film, of_patient(asked.output_folder_path, film))
         return prediction if asked.returns_data else None
+
+    async def save(self, film: Film, place: Place, terms: Terms | None = None) -> dict[str, Any]:
+        """Assess an open film and put its four files in place; gives the documented prediction.
+
+        Raises
+        ------
+        OutputFailed, InvalidImage, InferenceFailed, ModelUnavailable, InferenceTimeout
+            No file was touched.
+        """
+        terms = terms or NOW
+        async with self._output_set(place) as output:
+            answer = await self._predict(film, terms)
+            prediction = with_paths(answer.prediction, place)
+            with _stage("report"):
+                report = await self._reports.build(self._report_content(answer))
+            await terms.turn()
+            files = file_set(prediction, answer, report)
+            with _stage("write"):
+                await to_its_end(publish, output, place, files, terms.before_publication)
+        return prediction
 
     async def canary(self) -> None:
         """Send the known film; see `gateway.triton.canary`."""
@@ -140,11 +171,12 @@ class ChestXray:
             processing_ms=answer.seconds * 1000,
         )
 
-    async def _predict(self, film: Film) -> Prediction:
-        async with self._admission.turn(timeout_seconds=self._timeout_seconds) as left:
+    async def _predict(self, film: Film, terms: Terms) -> Prediction:
+        waiting = self._timeout_seconds + terms.patience_seconds
+        async with self._admission.turn(priority=terms.priority, timeout_seconds=waiting) as left:
             # Read no sooner, so that films that wait their turn take no memory.
-            dicom = await _to_its_end(read_film, film.file)
-            answer = await self._infer(dicom, left)
+            dicom = await to_its_end(read_film, film.file)
+            answer = await self._infer(dicom, min(left, self._timeout_seconds))
         return as_patient(answer, film.patient_id)
 
     async def _infer(self, dicom: bytes, timeout_seconds: float, *, gate: bool = True) -> Prediction:
@@ -170,20 +202,20 @@ class ChestXray:
         return _prediction(outputs, seconds)
 
     @contextlib.asynccontextmanager
-    async def _output_set(self, path: str, name: str) -> AsyncIterator[OutputSet]:
+    async def _output_set(self, place: Place) -> AsyncIterator[OutputSet]:
         """Open the patient's folder before the inference: a folder that cannot be written costs none."""
         stack = contextlib.ExitStack()
         try:
             with _stage("open_output"):
-                output = await _to_its_end(enter_output, stack, self._output_roots, path, name)
+                output = await to_its_end(enter_output, stack, self._output_roots, place)
             yield output
         except OutputFailed as error:
-            raise OutputFailed(f"Unable to create output folder: {schema.shown(path)}") from error
+            raise schema.output_failed(place.folder, error) from error
         finally:
             await asyncio.to_thread(stack.__exit__, *sys.exc_info())
 
 
-async def _to_its_end(function: Callable[..., Result], *arguments: Any) -> Result:
+async def to_its_end(function: Callable[..., Result], *arguments: Any) -> Result:
     """Run in a thread and stay until it is done, even when cut off: it still uses what is closed next."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:

@@ -1,0 +1,1 @@
+"""The database: SQLAlchemy Core tables, statements right on SQLite and PostgreSQL, Alembic migrations."""
