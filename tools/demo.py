@@ -41,6 +41,7 @@ async def _demo(output: Path) -> int:
         answer = await _single_inference(chest_xray_port, token, output)
     console.print_json(json.dumps(answer))
     console.print(f"Four files of the sample film: {output / 'DEMO-001'}")
+    console.print("The film is a drawing: what the model makes of it means nothing.")
     return 0 if answer["Result"] == "Success" else 1
 
 
