@@ -147,7 +147,7 @@ class JobContext(Protocol):
         """1 at the first start, more after an interruption."""
 
     def is_cancelled(self) -> bool:
-        """Tell whether someone asked the job to end; raise `JobCancelled` then. Costs nothing."""
+        """Tell whether someone asked the job to end; the work then raises `JobCancelled`. Costs nothing."""
 
     def progress(
         self,
