@@ -185,6 +185,9 @@ class EmbeddedTriton:
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
+        if self._tasks:
+            # They end when no stub is left that holds the pipe, which is to be closed before the event loop.
+            await asyncio.wait(self._tasks, timeout=EXIT_TIMEOUT_SECONDS)
 
     def _arguments(self, backends: Path) -> list[str]:
         grpc_port, metrics_port = self._ports
