@@ -4,26 +4,34 @@ import json
 import os
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pydicom
 from pypdf import PdfReader
 
 from tests.dicom_files import dicom_file, film
 
+NIH = Path(__file__).parents[2].parent / "shared" / "data" / "nih"
 SUFFIXES = ("heatmap.png", "predictions.json", "report.pdf", "source_image.png")
 
 
 def make_films(folder: Path, count: int) -> None:
-    """Write films of patients of their own, in folders of ten."""
+    """Write films of patients of their own, in folders of ten; from real ones where they are at hand."""
+    real = sorted(NIH.glob("*.jpg"))
     for number in range(count):
         place = folder / f"{number // 10:03}"
         place.mkdir(parents=True, exist_ok=True)
         data = dicom_file(
-            film(),
+            _real_film(real[number % len(real)]) if real else film(),
             PatientID=f"P{number:04}",
             SOPInstanceUID=f"1.2.826.{number + 1}",
             PatientName=f"N^{number}",
         )
         (place / f"film{number:04}.dcm").write_bytes(data)
+
+
+def _real_film(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 16
 
 
 def assert_every_set_is_complete(films: Path, output: Path) -> None:
