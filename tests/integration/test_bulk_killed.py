@@ -1,7 +1,7 @@
 """A bulk job whose whole instance is killed, again and again, as if the power went.
 
-RADGATE_TEST_BULK_FILMS and RADGATE_TEST_BULK_KILLS make the run as long as one likes: 500 films and 20
-kills are what the figures in the documentation come from.
+RADGATE_TEST_BULK_FILMS and RADGATE_TEST_BULK_KILLS make the run as long as one likes, such as 500 films
+and 20 kills. What is seen is whether a complete set was written again; inferences are not counted.
 """
 
 import os
@@ -56,7 +56,7 @@ def complete_sets(output: Path) -> dict[str, int]:
     return found
 
 
-def test_nothing_is_lost_and_nothing_done_twice(new_instance, films, tmp_path):
+def test_nothing_is_lost_and_no_complete_set_is_written_again(new_instance, films, tmp_path):
     output = tmp_path / "out"
     chance = random.Random(SEED)
     instance = new_instance(log_level="DEBUG")
