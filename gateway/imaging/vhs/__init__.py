@@ -1,0 +1,1 @@
+"""Canine vertebral heart scale (VHS) and vertebral left atrial size (VLAS) from seven landmarks."""
