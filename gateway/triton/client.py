@@ -89,6 +89,7 @@ class TritonClient:
             Triton or the model is away, late or broken.
         """
         request = _request(model, inputs, outputs, parameters or {}, request_id)
+        logger.debug("infer %s", model)
         started = time.perf_counter()
         outcome = "ok"
         try:

@@ -1,11 +1,13 @@
 """A bulk job whose whole instance is killed, again and again, as if the power went.
 
 RADGATE_TEST_BULK_FILMS and RADGATE_TEST_BULK_KILLS make the run as long as one likes, such as 500 films
-and 20 kills. What is seen is whether a complete set was written again; inferences are not counted.
+and 20 kills. A set that was written again shows by its inode, an inference of a film whose set was
+complete by the log of every inference.
 """
 
 import os
 import random
+import re
 import time
 import urllib.request
 from pathlib import Path
@@ -56,7 +58,12 @@ def complete_sets(output: Path) -> dict[str, int]:
     return found
 
 
-def test_nothing_is_lost_and_no_complete_set_is_written_again(new_instance, films, tmp_path):
+def inferred(log: str) -> set[str]:
+    """Give the patients whose films went to Triton; films are numbered in their order from 0."""
+    return {f"P{int(number):04}" for number in re.findall(r"\[film-(\d+)\] infer chest_xray\b", log)}
+
+
+def test_nothing_is_lost_and_nothing_is_done_again(new_instance, films, tmp_path):
     output = tmp_path / "out"
     chance = random.Random(SEED)
     instance = new_instance(log_level="DEBUG")
@@ -64,6 +71,7 @@ def test_nothing_is_lost_and_no_complete_set_is_written_again(new_instance, film
     instance.wait_ready()
     job = begin(instance, films, output)
     written: dict[str, int] = {}
+    seen = 0
     for kill in range(KILLS):
         before = len(complete_sets(output))
         # Some films into this life, and then at any moment of the next ones.
@@ -73,8 +81,11 @@ def test_nothing_is_lost_and_no_complete_set_is_written_again(new_instance, film
         instance.kill_everything()
         now = complete_sets(output)
         assert {name: now.get(name) for name in written} == written, "a complete set was written again"
-        written = now
-        print(f"kill {kill}: {len(now)} of {FILMS}")
+        life = inferred(instance.output[seen:])
+        assert not life & set(written), "a film was assessed after its set was complete"
+        assert set(now) - set(written) <= life, "the log shows every inference"
+        written, seen = now, len(instance.output)
+        print(f"kill {kill}: {len(now)} of {FILMS}, {len(life)} went to Triton")
         instance.start()
     instance.wait_ready()
     wait_until(lambda: status(instance, job)["finished_at"], 300, "the job ends")
@@ -82,6 +93,7 @@ def test_nothing_is_lost_and_no_complete_set_is_written_again(new_instance, film
     assert (last["state"], last["found"], last["done"]) == ("succeeded", FILMS, FILMS), last
     now = complete_sets(output)
     assert {name: now[name] for name in written} == written, "a complete set was written again"
+    assert inferred(instance.output[seen:]) == set(now) - set(written), "each other film, and no more"
     assert_every_set_is_complete(films, output)
     assert_manifest_agrees(films, output)
 
@@ -89,7 +101,7 @@ def test_nothing_is_lost_and_no_complete_set_is_written_again(new_instance, film
 def test_another_gateway_finishes_what_a_dead_one_left(new_instance, films, tmp_path):
     output = tmp_path / "out"
     with empty_database("postgresql", tmp_path) as url:
-        shared = {"database_url": url, "executor_timeout_seconds": "3"}
+        shared = {"database_url": url, "executor_timeout_seconds": "3", "log_level": "DEBUG"}
         gateways = [new_instance(name, executor_id=name, **shared) for name in ("one", "two")]
         for gateway in gateways:
             gateway.start()
@@ -103,12 +115,14 @@ def test_another_gateway_finishes_what_a_dead_one_left(new_instance, films, tmp_
         victim.kill_everything()
         written = complete_sets(output)
         assert len(written) < FILMS
+        assert inferred(victim.output) >= set(written)
         (job,) = jobs
         wait_until(lambda: status(other, job)["finished_at"], 300, "the other ends it")
         last = status(other, job)
         assert (last["state"], last["done"]) == ("succeeded", FILMS), last
         now = complete_sets(output)
         assert {name: now[name] for name in written} == written, "a complete set was written again"
+        assert inferred(other.output) == set(now) - set(written), "each other film, and no more"
         assert_every_set_is_complete(films, output)
         assert_manifest_agrees(films, output)
         other.stop()  # before its database goes

@@ -31,6 +31,7 @@ from gateway.files.output_folder import OutputFolder
 from gateway.jobs.engine import JobCancelled, JobContext
 from gateway.jobs.items import Item, Items, Outcome
 from gateway.triton.admission import BULK
+from gateway.web.mount import request_id
 
 PATIENCE_SECONDS = 3600.0
 """How long a film may wait for its turn at Triton while interactive requests go first."""
@@ -167,6 +168,7 @@ class Attempt:
             digest = hashlib.sha256(files.report).hexdigest()
             self._journal.announce(item.number, Intent(place.name, place.files[-1], digest))
 
+        request_id.set(f"film-{item.number}")  # in our log lines and in Triton's
         with contextlib.suppress(JobCancelled):
             terms = Terms(BULK, PATIENCE_SECONDS, turn, announce)
             await self._end(item, await self._ending(item, film, place, terms), started)
