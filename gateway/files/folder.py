@@ -18,8 +18,8 @@ MAX_DEPTH = 100
 def walk_files(folder_fd: int, *, suffix: str) -> Generator[str, None, None]:
     """Give the relative paths of all files below whose names end so, in any case; sorted as text.
 
-    One folder's names at a time are in memory. Folders that cannot be read are logged and left out;
-    links to files are given, for whoever opens them to refuse, links to folders are not.
+    One folder's names at a time are in memory. Links to files and folders that cannot be read (their
+    names end in a slash) are given too, for whoever opens them to be refused; links to folders are not.
     """
     yield from _walk(walk.open_folder(folder_fd, "."), "", suffix.lower(), 0)
 
@@ -27,6 +27,8 @@ def walk_files(folder_fd: int, *, suffix: str) -> Generator[str, None, None]:
 def open_listed(folder_fd: int, name: str) -> OpenedFile:
     """Open a file that `walk_files` gave; raises as `open_file` does."""
     *folders, last = name.split("/")
+    if not last:
+        raise PathRefused("The folder could not be read")
     fd = os.dup(folder_fd)
     try:
         for folder in folders:
@@ -41,9 +43,9 @@ def open_listed(folder_fd: int, name: str) -> OpenedFile:
 def _walk(fd: int, prefix: str, suffix: str, depth: int) -> Generator[str, None, None]:
     try:
         for name in _names(fd, suffix, depth):
-            if not name.endswith("/"):
+            if not name.endswith("/") or (child := _enter(fd, name[:-1], depth)) is None:
                 yield prefix + name
-            elif (child := _enter(fd, name[:-1], depth)) is not None:
+            else:
                 yield from _walk(child, prefix + name, suffix, depth + 1)
     finally:
         os.close(fd)

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from gateway.files.folder import MAX_DEPTH
 from tests.apis.bulk_callers import names_of
 
 DONE = {"Result": "Success", "Data": None, "Message": "Bulk inference completed successfully."}
@@ -121,6 +122,15 @@ async def test_a_film_that_vanishes_is_skipped(caller, write_films, triton, inpu
     vanished = [line for line in manifest() if line["input"].startswith("d3/")]
     assert [line["outcome"] for line in vanished] == ["skipped"] * 3
     assert vanished[0]["reason"] == "There is nothing at this path"
+
+
+async def test_a_folder_that_cannot_be_read_is_skipped(caller, write_films, input_folder, manifest):
+    (input_folder / "deep").joinpath(*["e"] * MAX_DEPTH).mkdir(parents=True)
+    write_films(1)
+    assert (await caller.post(manifest=True))[2] == DONE
+    (line,) = [line for line in manifest() if line["outcome"] == "skipped"]
+    assert line["input"] == "deep/" + "e/" * MAX_DEPTH
+    assert line["reason"] == "The folder could not be read"
 
 
 async def test_studies_of_a_patient_stay_apart_where_the_operator_wants_it(

@@ -62,16 +62,20 @@ def test_no_descriptor_stays_open(tmp_path, folder_fd):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_what_lies_too_deep_is_left_out(tmp_path, folder_fd, caplog):
+def test_what_lies_too_deep_is_given_and_refused(tmp_path, folder_fd, caplog):
     put(tmp_path, "d/" * MAX_DEPTH + "x.dcm", "e/" * (MAX_DEPTH + 1) + "x.dcm")
-    assert [name[0] for name in walk_files(folder_fd, suffix=".dcm")] == ["d"]
+    deep, too_deep = walk_files(folder_fd, suffix=".dcm")
+    assert deep == "d/" * MAX_DEPTH + "x.dcm"
+    assert too_deep == "e/" * (MAX_DEPTH + 1)
+    with pytest.raises(PathRefused, match="The folder could not be read"):
+        open_listed(folder_fd, too_deep)
     assert "a folder is left out" in caplog.text
 
 
-def test_a_folder_that_goes_meanwhile_is_left_out(tmp_path, folder_fd):
+def test_a_folder_that_goes_meanwhile_is_given_and_refused(tmp_path, folder_fd):
     put(tmp_path, "a/x.dcm", "b/x.dcm")
     files = walk_files(folder_fd, suffix=".dcm")
     assert next(files) == "a/x.dcm"
     os.unlink(tmp_path / "b" / "x.dcm")
     os.rmdir(tmp_path / "b")
-    assert list(files) == []
+    assert list(files) == ["b/"]
