@@ -31,3 +31,10 @@ TRITON_RESTARTS = Counter("radgate_triton_restarts", "Restarts of the embedded T
 JOBS_WAITING = Gauge("radgate_jobs_waiting", "Jobs that wait for their turn", ["queue"])
 JOBS_RUNNING = Gauge("radgate_jobs_running", "Jobs that run in this process", ["kind"])
 JOBS_ENDED = Counter("radgate_jobs_ended", "Jobs that ended in this process", ["kind", "state"])
+BODY_BYTES = Gauge("radgate_body_bytes", "Bytes of request bodies that are held or about to be")
+BILLING_OUTCOMES = Counter(
+    "radgate_billing_outcomes", "Answered predictions by what they cost", ["endpoint", "reason"]
+)
+STREAM_DISCONNECTS = Counter(
+    "radgate_stream_disconnects", "Streams whose caller left before their end", ["endpoint"]
+)
