@@ -10,7 +10,7 @@ STEPS = ("gateway.imaging", "gateway.triton.backend", "gateway.triton.networks",
 ALLOWED = {
     "gateway/imaging": ("gateway.imaging",),
     "gateway/web": ("gateway.web", "gateway.accounts", "gateway.errors", "gateway.metrics"),
-    "gateway/accounts": ("gateway.accounts", "gateway.errors"),
+    "gateway/accounts": ("gateway.accounts", "gateway.storage", "gateway.errors"),
     "gateway/files": ("gateway.files", "gateway.errors"),
     "gateway/storage": ("gateway.storage",),
     "gateway/jobs": ("gateway.jobs", "gateway.storage", "gateway.errors", "gateway.metrics"),
