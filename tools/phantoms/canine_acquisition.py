@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from tools.phantoms.canine_canvas import blur, clouds
+from tools.phantoms.canine_canvas import blur, clouds, white
 from tools.phantoms.canine_styles import Style, drawn
 
 LEAD = 4.0
@@ -23,9 +23,11 @@ def lead_things(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         cv2.putText(
             image, text, (x, y), int(rng.integers(0, 4)), size, [255], max(1, round(2.5 * size)), cv2.LINE_AA
         )
-    if rng.random() < 0.15:
+    if rng.random() < 0.06:
         for _ in range(rng.integers(1, 4)):
-            points = np.cumsum(rng.normal(0, side / 18, (14, 2)), 0) + rng.uniform(0, 1, 2) * (columns, rows)
+            points = np.cumsum(
+                rng.normal(0, side / 30, (14, 2)) + rng.normal(0, side / 30, 2), 0
+            ) + rng.uniform(0, 1, 2) * (columns, rows)
             fine = cv2.GaussianBlur(np.repeat(points, 8, 0).astype(np.float32), (1, 31), 8)
             cv2.polylines(
                 image,
@@ -47,33 +49,31 @@ def exposure(attenuation: np.ndarray, style: Style, rng: np.random.Generator) ->
     signal = (1 - 0.3 * share) * primary + share * 0.5 * scatter
     signal = blur(signal.astype(np.float32), drawn(style.sharpness_px, rng) * side / 640)
     photons = 10 ** drawn(style.photons, rng)
-    noise = rng.standard_normal(signal.shape, np.float32)
+    noise = white(rng, signal.shape)
     signal += np.sqrt(np.maximum(signal, 1e-4) / photons) * noise
     return np.asarray(-np.log(np.maximum(signal, 2e-3)))
 
 
-def processed(density: np.ndarray, exposed: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
+def processed(density: np.ndarray, body: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Turn densities into grey values 0 to 1: local contrast, then an S-curve about the dog's densities."""
     side = max(density.shape)
     fine, coarse = blur(density, side / 130), blur(density, side / 14)
     density = (
         density + drawn(style.detail, rng) * (density - fine) + drawn(style.local, rng) * (fine - coarse)
     )
-    low, high = np.percentile(density[exposed][::7], (4, 97))
-    middle = low + (high - low) * rng.uniform(0.4, 0.6)
+    low, high = np.percentile(density[body][::7], (1.5, 99.3))
+    middle = low + (high - low) * rng.uniform(0.38, 0.62)
     width = max(high - low, 0.3) * drawn(style.contrast, rng) / 5.5
     return np.asarray(1 / (1 + np.exp((middle - density) / width)))
 
 
-def collimation(
-    shape: tuple[int, int], points: np.ndarray, style: Style, rng: np.random.Generator
-) -> np.ndarray:
+def collimation(field: np.ndarray, points: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Give the field left open by the blades, bool (rows, columns); it holds all points."""
-    rows, columns = shape
-    image = np.zeros(shape, np.uint8)
     if rng.random() > style.collimated:
-        return np.ones(shape, bool)
-    margin = 0.02 * max(shape)
+        return field
+    shape = rows, columns = field.shape
+    image = np.zeros(shape, np.uint8)
+    margin = 0.03 * max(shape)
     low = np.minimum(
         points.min(0) - margin, rng.uniform(0, 0.12, 2) * (columns, rows) * (rng.random(2) < 0.6)
     )
@@ -81,15 +81,17 @@ def collimation(
         points.max(0) + margin, (columns, rows) * (1 - rng.uniform(0, 0.12, 2) * (rng.random(2) < 0.6))
     )
     corners = np.array([low, (high[0], low[1]), high, (low[0], high[1])])
-    turn = np.deg2rad(rng.normal(0, 1.5))
+    turn = np.deg2rad(np.clip(rng.normal(0, 1.5), -2.5, 2.5))
     middle = corners.mean(0)
     spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     corners = (corners - middle) @ spin.T + middle
     cv2.fillConvexPoly(image, (corners * 16).astype(np.int32), [1], cv2.LINE_8, 4)
-    return image > 0
+    return (image > 0) & field
 
 
-def finished(grey: np.ndarray, exposed: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
+def finished(
+    grey: np.ndarray, exposed: np.ndarray, field: np.ndarray, style: Style, rng: np.random.Generator
+) -> np.ndarray:
     """Mask, grain, dead pixels, burnt-in text, rare inversion: uint8 (rows, columns)."""
     dark = style.mask == "black" or (style.mask == "either" and rng.random() < 0.5)
     edge = blur(exposed.astype(np.float32), rng.uniform(0.3, 2.0))
@@ -102,6 +104,8 @@ def finished(grey: np.ndarray, exposed: np.ndarray, style: Style, rng: np.random
         spacing = int(rng.integers(3, 9))
         picture[:, ::spacing] *= rng.uniform(0.94, 1.05)
     picture = np.clip(picture, 0, 255).astype(np.uint8)
+    if not field.all():
+        picture[~field] = int(rng.choice([0, 0, 0, 12, 128, 255]))
     if rng.random() < 0.2:
         count = int(rng.integers(3, 60))
         picture[rng.integers(0, grey.shape[0], count), rng.integers(0, grey.shape[1], count)] = rng.choice(

@@ -6,6 +6,7 @@ drawn as bytes and scaled.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -48,24 +49,24 @@ class Layer:
 
     def patch(self, outline: Points, level: float = 1.0) -> "Layer":
         """Fill a polygon."""
-        cv2.fillPoly(self._bytes, [self._fixed(outline)], [_byte(level)], cv2.LINE_AA, SHIFT)
-        return self
+        return self.patches(np.asarray(outline)[None], level)
 
-    def patches(self, outlines: list[Points], level: float = 1.0) -> "Layer":
-        """Fill polygons that do not cross."""
-        for outline in outlines:
-            self.patch(outline, level)
+    def patches(self, outlines: Points, level: float = 1.0) -> "Layer":
+        """Fill polygons, (count, N, 2)."""
+        for corners in self._fixed(outlines):
+            cv2.fillPoly(self._bytes, [corners], [_byte(level)], cv2.LINE_AA, SHIFT)
         return self
 
     def tube(self, line: Points, widths: np.ndarray | float, level: float = 1.0) -> "Layer":
         """Fill a band around a line; its width may change from point to point."""
         return self.patch(band(line, widths), level)
 
-    def lines(self, lines: list[Points], width: float, level: float = 1.0) -> "Layer":
-        """Draw thin lines of one width in vertebrae, at least a pixel."""
-        thick = max(1, round(width * self._view.unit_px))
-        fixed = [self._fixed(line) for line in lines]
-        cv2.polylines(self._bytes, fixed, False, [_byte(level)], thick, cv2.LINE_AA, SHIFT)
+    def lines(self, lines: Points, width: float, level: float = 1.0) -> "Layer":
+        """Draw thin lines, (count, N, 2), of one width in vertebrae, at least a pixel."""
+        thick = width * self._view.unit_px
+        level *= min(thick, 1.0)
+        fixed = list(self._fixed(lines))
+        cv2.polylines(self._bytes, fixed, False, [_byte(level)], max(1, round(thick)), cv2.LINE_AA, SHIFT)
         return self
 
     def density(self, blur_v: float = 0.0) -> np.ndarray:
@@ -73,12 +74,18 @@ class Layer:
         image = self._bytes.astype(np.float32) * np.float32(1 / UNIT)
         return blur(image, blur_v * self._view.unit_px)
 
-    def solid(self, depth_v: float) -> np.ndarray:
+    def solid(self, depth_v: float, blur_v: float = 0.0) -> np.ndarray:
         """Give a rounded body over what was drawn: 0 at its edge, 1 where `depth_v` from it."""
-        depth = max(depth_v * self._view.unit_px, 1.0)
-        inside = cv2.distanceTransform((self._bytes > UNIT // 2).astype(np.uint8), cv2.DIST_L2, 3)
-        near = np.minimum(inside * np.float32(1 / depth), 1)
-        return np.asarray(np.sqrt(near * (2 - near)))
+        rows, columns = self._view.shape
+        depth = max(depth_v * self._view.unit_px / 2, 1.0)
+        half = cv2.resize(self._bytes, ((columns + 1) // 2, (rows + 1) // 2), interpolation=cv2.INTER_AREA)
+        # Beyond the picture's edge the body goes on.
+        half = cv2.copyMakeBorder(half, *[int(depth)] * 4, cv2.BORDER_REPLICATE)
+        inside = cv2.distanceTransform((half > UNIT // 2).astype(np.uint8), cv2.DIST_L2, 3)
+        trim = slice(int(depth), -int(depth))
+        near = np.minimum(inside[trim, trim] * np.float32(1 / depth), 1)
+        rounded = blur(np.sqrt(near * (2 - near)), blur_v * self._view.unit_px / 2)
+        return np.asarray(cv2.resize(rounded, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
     def _fixed(self, points: Points) -> np.ndarray:
         place = self._view.pixels(np.asarray(points)) - 0.5
@@ -90,13 +97,24 @@ def _byte(level: float) -> float:
 
 
 def band(line: Points, widths: np.ndarray | float) -> Points:
-    """Give the outline of a band around a line of N points, (2N, 2)."""
-    steps = np.gradient(np.asarray(line, float), axis=0)
-    normals = (
-        np.stack([-steps[:, 1], steps[:, 0]], 1) / np.maximum(np.linalg.norm(steps, axis=1), 1e-9)[:, None]
-    )
-    half = np.broadcast_to(np.asarray(widths, float) / 2, len(line))[:, None]
-    return np.concatenate([line + normals * half, (line - normals * half)[::-1]])
+    """Give the outline of a band around a line, or lines, of N points: (..., N, 2) to (..., 2N, 2)."""
+    line = np.asarray(line, float)
+    ahead = np.empty_like(line)
+    ahead[..., 1:-1, :] = line[..., 2:, :] - line[..., :-2, :]
+    ahead[..., 0, :] = line[..., 1, :] - line[..., 0, :]
+    ahead[..., -1, :] = line[..., -1, :] - line[..., -2, :]
+    normals = ahead[..., ::-1] * (-1, 1) / np.maximum(np.hypot(ahead[..., 0], ahead[..., 1]), 1e-9)[..., None]
+    off = normals * np.broadcast_to(np.asarray(widths, float) / 2, line.shape[:-1])[..., None]
+    return np.concatenate([line + off, (line - off)[..., ::-1, :]], -2)
+
+
+def ellipse(centre: Points, radii: tuple[float, float], turn: float = 0.0, wobble: float = 0.0) -> Points:
+    """Give an ellipse's outline, (30, 2), turned by radians and wobbling by a share of its radii."""
+    around = np.linspace(0, 2 * np.pi, 30, endpoint=False)
+    size = (1 + wobble * np.sin(3 * around + 40 * wobble)) * np.array(radii)[:, None]
+    x, y = size * np.stack([np.cos(around), np.sin(around)])
+    cos, sin = np.cos(turn), np.sin(turn)
+    return np.stack([cos * x - sin * y, sin * x + cos * y], 1) + centre
 
 
 def smooth(points: Points, count: int = 40) -> Points:
@@ -125,8 +143,28 @@ def blur(image: np.ndarray, sigma_px: float) -> np.ndarray:
     return np.asarray(cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
 
+@cache
+def _bank() -> np.ndarray:
+    """Give white noise to cut pieces from: drawing it anew for every picture costs more than the rest."""
+    return np.random.default_rng(20260105).standard_normal((1500, 1500), np.float32)
+
+
+def white(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Give white noise of unit variance, float32 (rows, columns)."""
+    bank = _bank()
+    if max(shape) > len(bank):
+        return rng.standard_normal(shape, np.float32)
+    row, column = (int(rng.integers(0, len(bank) - size + 1)) for size in shape)
+    piece = bank[row : row + shape[0], column : column + shape[1]]
+    flips = rng.choice([-1, 1], 3)
+    return np.asarray(piece[:: flips[0], :: flips[1]] * np.float32(flips[2]))
+
+
 def clouds(rng: np.random.Generator, shape: tuple[int, int], scale_px: float) -> np.ndarray:
-    """Give smooth noise of unit variance, float32 (rows, columns)."""
+    """Give smooth noise of about unit variance, float32 (rows, columns)."""
     factor = max(scale_px, 1.0)
-    coarse = rng.standard_normal((int(shape[0] / factor) + 3, int(shape[1] / factor) + 3), np.float32)
-    return np.asarray(1.3 * cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC))
+    coarse = white(rng, (int(shape[0] / factor) + 3, int(shape[1] / factor) + 3))
+    size = shape[::-1]
+    if factor >= 8:
+        coarse = cv2.resize(coarse, (size[0] // 4 + 1, size[1] // 4 + 1), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(1.3 * cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR))

@@ -125,11 +125,9 @@ def _cava(rng: np.random.Generator, heart: Heart, width: float, diaphragm: Point
 def _aorta(rng: np.random.Generator, heart: Heart, spine: Spine) -> Points:
     """Rise from the heart's base before the carina, arch, and follow the spine."""
     root = heart.place(0.18 * heart.long, -0.25 * heart.cranial)
-    arch = heart.place(-0.75, -0.35) * np.array([1, 1]) + np.array([0, rng.normal(0, 0.1)])
+    arch = heart.place(-0.75 + rng.normal(0, 0.1), -0.35)
     arch[1] = max(arch[1], 0.75)
     gap = rng.uniform(0.35, 0.75)
-    below = [
-        spine.at(number, 0.5, 1.0) + (0, gap + 0.1 * k) for k, number in enumerate((10, 13, 16, 19, 22)[::1])
-    ]
+    below = [spine.at(number, 0.5, 1.0) + np.array([0, gap]) for number in range(T4 + 2, T4 + 17, 3)]
     below = [point for point in below if point[0] > arch[0] + 1.2]
     return smooth(np.array([root, heart.place(-0.1, -0.75), arch, *below]), 60)

@@ -1,5 +1,7 @@
 """Which part of the dog a picture shows: size, position, slope and format as in published previews."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from tools.phantoms.canine_canvas import View
@@ -9,23 +11,45 @@ MARGIN = 0.025
 """Least distance of a landmark from the picture's edge, as a share of its long side."""
 
 
-def view_of(dog: Dog, rng: np.random.Generator, long_side_px: int) -> View:
-    """Draw a view that shows all landmarks; the head is on the left."""
+@dataclass(frozen=True)
+class Framing:
+    """A view and the part of the picture that the detector covers; the rest is padding."""
+
+    view: View
+    field: np.ndarray
+    """bool (rows, columns)."""
+
+
+def framing_of(dog: Dog, rng: np.random.Generator, long_side_px: int) -> Framing:
+    """Draw a view that shows all landmarks, the head on the left, and rarely pad it to another format."""
     aspect = float(np.exp(rng.normal(np.log(1.27), 0.1)))
     if rng.random() < 0.07:
         aspect = rng.uniform(0.75, 1.0)
-    width, height = (1.0, 1 / aspect) if aspect >= 1 else (aspect, 1.0)
+    outer = aspect if rng.random() < 0.88 else float(rng.choice([0.75, 1.0, 1.0, 1.33, 1.78]))
+    canvas = np.array([min(1.0, outer), min(1.0, 1 / outer)])
+    # The largest rectangle of the detector's aspect within the picture, in long sides.
+    width = min(canvas[0], canvas[1] * aspect)
+    size = np.array([width, width / aspect])
+    left_top = (canvas - size) * rng.choice([0.5, 0.5, 0.0])
+    matrix = _placed(dog.landmarks(), size, rng)
+    matrix[:, 2] += left_top
+    shape = (round(canvas[1] * long_side_px), round(canvas[0] * long_side_px))
+    field = np.zeros(shape, bool)
+    (x0, y0), (x1, y1) = (left_top * long_side_px).round(), ((left_top + size) * long_side_px).round()
+    field[int(y0) : int(y1), int(x0) : int(x1)] = True
+    unit = float(np.hypot(*matrix[:, 0]))
+    return Framing(View(matrix * long_side_px, shape, unit * long_side_px), field)
+
+
+def _placed(landmarks: np.ndarray, size: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give (2, 3): the vertebral frame on a detector of this width and height, where dogs usually lie."""
     slope = np.deg2rad(np.clip(rng.normal(18, 7), -3, 35) if rng.random() < 0.92 else rng.uniform(-18, 40))
-    unit = float(np.clip(rng.normal(0.325, 0.045), 0.2, 0.45)) * width / 6
-    points = dog.landmarks() @ _turn(slope).T
-    room = np.array([width, height]) - 2 * MARGIN
-    unit = min(unit, float(np.min(room / np.ptp(points, axis=0))))
-    middle = (points[0] + points[1]) / 2 * unit
-    place = np.array([width, height]) * (rng.normal(0.52, 0.06), rng.normal(0.63, 0.05)) - middle
-    low, high = MARGIN - points.min(0) * unit, np.array([width, height]) - MARGIN - points.max(0) * unit
-    offset = np.clip(place, low, high)
-    matrix = np.concatenate([unit * _turn(slope), offset[:, None]], 1) * long_side_px
-    return View(matrix, (round(height * long_side_px), round(width * long_side_px)), unit * long_side_px)
+    unit = float(np.clip(rng.normal(0.325, 0.045), 0.22, 0.45)) * size[0] / 6
+    points = landmarks @ _turn(slope).T
+    unit = min(unit, float(np.min((size - 2 * MARGIN) / np.ptp(points, axis=0))))
+    place = size * (rng.normal(0.52, 0.06), rng.normal(0.63, 0.05)) - (points[0] + points[1]) / 2 * unit
+    offset = np.clip(place, MARGIN - points.min(0) * unit, size - MARGIN - points.max(0) * unit)
+    return np.concatenate([unit * _turn(slope), offset[:, None]], 1)
 
 
 def _turn(slope: float) -> np.ndarray:

@@ -105,13 +105,15 @@ def _draw(rng: np.random.Generator) -> Heart:
     angle = np.deg2rad(rng.normal(*AXIS_DEG))
     excess = vhs - 9.9
     vlas = float(np.clip(rng.normal(1.95 + 0.2 * excess, 0.32), 1.2, 4.0))
+    if rng.random() < 0.3:
+        vlas = rng.uniform(1.2, 4.0)
     bearing = angle - np.deg2rad(np.clip(rng.normal(32, 10), 10, 58))
     atrium = vlas * np.array([np.cos(bearing), np.sin(bearing)])
     share = float(np.clip(rng.normal(0.36 + 0.01 * excess, 0.045), 0.26, 0.52))
     level = long * float(np.clip(rng.normal(0.36, 0.045), 0.25, 0.5))
     skew = rng.normal(0, 0.02) * short
     top = np.array([rng.normal(1.42, 0.5), np.clip(rng.normal(2.05 - 0.13 * excess, 0.38), 0.85, 3.4)])
-    fullness = (rng.uniform(1.9, 2.3), rng.uniform(1.9, 2.6), rng.uniform(2.0, 2.9))
+    fullness = (rng.uniform(1.75, 2.3), rng.uniform(1.65, 2.25), rng.uniform(1.9, 2.7))
     return Heart(
         top, angle, long, share * short, (1 - share) * short, level + skew, level - skew, atrium, fullness
     )

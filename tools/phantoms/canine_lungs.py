@@ -1,145 +1,153 @@
-"""Air, vessels and soft tissue of a drawn dog's chest and abdomen."""
+"""Lungs of a drawn dog: air, vessels, airways, and what lies between them."""
 
 import numpy as np
 
-from tools.phantoms.canine_canvas import Points, View, band, clouds, smooth
+from tools.phantoms.canine_canvas import Layer, Points, View, band, clouds, ellipse, smooth
 from tools.phantoms.canine_chest import Dog
 from tools.phantoms.canine_spine import NAMES, T1
 
-
-def lung_outline(dog: Dog) -> Points:
-    """Give the outline of the lungs, from the first rib over spine and diaphragm to the sternum."""
-    numbers = range(T1, len(NAMES))
-    dorsal = np.array([dog.spine.at(number, 0.5, 0.1) for number in numbers])
-    dorsal = dorsal[dorsal[:, 0] < dog.diaphragm[0, 0] - 0.2]
-    front = dog.diaphragm[-1]
-    x = np.linspace(front[0] - 0.3, dog.sternum[1, 0] + 0.2, 12)
-    ventral = np.stack([x, dog.sternum_y(x) - 0.12], 1)
-    inlet = smooth(np.array([ventral[-1], 0.5 * (ventral[-1] + dorsal[0]) + (-0.35, 0), dorsal[0]]), 10)
-    return np.concatenate([dorsal, dog.diaphragm, ventral, inlet])
+Tissue = np.ndarray
+"""float32 (rows, columns): thickness along the beam, in vertebrae."""
 
 
-def lung_air(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Give the thickness of inflated lung, float32 (rows, columns) in vertebrae."""
-    first = view.layer().patch(lung_outline(dog))
-    other = dog.diaphragm + dog.crus_shift * np.linspace(1, 0.0, len(dog.diaphragm))[:, None]
-    second = view.layer().patch(band_between(lung_outline(dog), dog.diaphragm, other))
-    deep = 0.26 * dog.girth
-    shape = 0.2 * (first.density(0.03) + second.density(0.03)) + 0.3 * (
-        first.solid(deep) + second.solid(deep)
+def cage_outline(dog: Dog) -> Points:
+    """Give the outline of what the ribs enclose, on beyond the diaphragm."""
+    dorsal = dog.spine.at(np.arange(T1, len(NAMES)), 0.5, -0.15)
+    x = np.linspace(dorsal[-1, 0], dog.sternum[1, 0] + 0.1, 16)
+    ventral = np.stack([x, dog.sternum_y(x) - 0.1], 1)
+    inlet = [ventral[-1], 0.5 * (ventral[-1] + dorsal[0]) - np.array([0.5, 0]), dorsal[0]]
+    return np.concatenate([dorsal, ventral, smooth(np.array(inlet), 10)])
+
+
+def before_diaphragm(dog: Dog, view: View) -> np.ndarray:
+    """Give where there is lung and not liver, float32 (rows, columns); half behind one crus only."""
+    whole = np.zeros(view.shape, np.float32)
+    for shift in (np.zeros(2), dog.crus_shift):
+        dome = dog.diaphragm + shift * np.linspace(1, 0, len(dog.diaphragm))[:, None]
+        ahead = np.array(
+            [dome[-1] + np.array([-1.0, 9]), (-30.0, 20.0), (-30.0, -20.0), dome[0] - (0.0, 9.0)]
+        )
+        whole += 0.5 * view.layer().patch(np.concatenate([dome, ahead])).density()
+    return whole
+
+
+def lung_air(dog: Dog, view: View, ahead: np.ndarray, rng: np.random.Generator) -> Tissue:
+    """Give the thickness of inflated lung before heart and vessels are taken out of it."""
+    cage = view.layer().patch(cage_outline(dog))
+    deep = rng.uniform(1.2, 2.4)
+    shape = 0.85 * cage.solid(deep, 0.12) + 0.15 * cage.density(0.2)
+    return np.asarray(rng.uniform(0.6, 0.8) * dog.girth * shape * ahead * _inlet(dog, view, rng))
+
+
+def _inlet(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
+    """Give how the lung thins out towards the first ribs, float32 (rows, columns), 0 to 1."""
+    back = np.linalg.inv(view.matrix[:, :2])
+    columns, rows = np.arange(view.shape[1]) + 0.5, np.arange(view.shape[0]) + 0.5
+    x = back[0, 0] * (columns - view.matrix[0, 2]) + (back[0, 1] * (rows - view.matrix[1, 2]))[:, None]
+    start, width = rng.uniform(-3.7, -2.6), rng.uniform(1.5, 4.0)
+    ramp = np.clip((x.astype(np.float32) - np.float32(start)) * np.float32(1 / width), 0, 1)
+    return np.asarray(ramp * (2 - ramp))
+
+
+def lung_texture(view: View, rng: np.random.Generator) -> np.ndarray:
+    """Give the share of air that the lung's own tissue leaves, float32 (rows, columns), about 1."""
+    mottled = 0.03 * clouds(rng, view.shape, 0.12 * view.unit_px) + 0.04 * clouds(
+        rng, view.shape, view.unit_px
     )
-    return np.asarray(dog.girth * 0.8 * shape)
+    if rng.random() < 0.15:
+        mottled -= rng.uniform(0.05, 0.22) * np.abs(clouds(rng, view.shape, 2 * view.unit_px))
+    return np.asarray(np.clip(1 + mottled, 0.3, 1.2))
 
 
-def band_between(outline: Points, old: Points, new: Points) -> Points:
-    """Replace a stretch of an outline."""
-    start = int(np.argmin(np.linalg.norm(outline - old[0], axis=1)))
-    return np.concatenate([outline[:start], new, outline[start + len(old) :]])
+def draw_vessels(dog: Dog, view: View, rng: np.random.Generator) -> Tissue:
+    """Give the vessels that branch from the hilus."""
+    bearings = np.concatenate([
+        rng.uniform(-0.35, 1.0, rng.integers(8, 14)), rng.uniform(2.3, 3.7, rng.integers(4, 8)),
+        rng.uniform(1.0, 2.3, 1),
+    ])  # fmt: skip
+    count = len(bearings)
+    starts = dog.heart.place(rng.normal(0.35, 0.35, count), rng.normal(0.3, 0.4, count))
+    widths, strength = rng.uniform(0.16, 0.4, count), rng.uniform(0.5, 1.3)
+    whole = np.zeros(view.shape, np.float32)
+    for thickness in (0.55, 0.4, 0.28):
+        layer = view.layer()
+        starts, bearings, widths = _generation(layer, rng, starts, bearings, widths)
+        whole += strength * thickness * layer.density()
+    return whole
 
 
-def draw_vessels(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Give the thickness of the lungs' vessels, branching from the hilus, float32 (rows, columns)."""
-    thick, thin = view.layer(), view.layer()
-    hilus = dog.heart.place(0.3, 0.35)
-    for bearing in np.deg2rad(
-        np.concatenate([rng.uniform(-12, 50, 9), rng.uniform(130, 215, 5), rng.uniform(60, 130, 3)])
-    ):
-        start = hilus + 0.5 * rng.standard_normal(2)
-        _branch((thick, thin), rng, start, bearing, rng.uniform(0.2, 0.42), 0)
-    return np.asarray(0.5 * thick.density(0.03) + 0.3 * thin.density(0.02))
+def _generation(
+    layer: Layer, rng: np.random.Generator, starts: Points, bearings: np.ndarray, widths: np.ndarray
+) -> tuple[Points, np.ndarray, np.ndarray]:
+    """Draw vessels and give what springs from them: starts, bearings in radians, widths."""
+    count = len(bearings)
+    bends = bearings[:, None] + np.cumsum(rng.normal(0, 0.07, (count, 5)), 1)
+    strides = rng.uniform(0.25, 0.5, (count, 1, 1))
+    moves = np.cumsum(np.stack([np.cos(bends), np.sin(bends)], -1) * strides, 1)
+    lines = np.concatenate([starts[:, None], starts[:, None] + moves], 1)
+    layer.patches(band(lines, widths[:, None] * np.linspace(1, 0.7, 6)))
+    turns = rng.uniform(0.1, 0.45, (2, count)) * np.array([[-1], [1]])
+    slimmer = widths * rng.uniform(0.5, 0.72, (2, count))
+    return np.tile(lines[:, -1], (2, 1)), (bends[:, -1] + turns).ravel(), slimmer.ravel()
 
 
-def _branch(
-    layers: tuple, rng: np.random.Generator, start: Points, bearing: float, width: float, depth: int
-) -> None:
-    """Draw a vessel and what springs from it."""
-    bends = bearing + np.cumsum(rng.normal(0, 0.09, 4))
-    moves = np.stack([np.cos(bends), np.sin(bends)], 1) * rng.uniform(0.3, 0.55)
-    line = np.concatenate([start[None], start + np.cumsum(moves, 0)])
-    layers[depth % 2].tube(line, np.linspace(width, 0.75 * width, 5))
-    if depth < 2:
-        for turn in (-rng.uniform(0.15, 0.5), rng.uniform(0.15, 0.5)):
-            _branch(layers, rng, line[-1], bends[-1] + turn, width * rng.uniform(0.5, 0.75), depth + 1)
-
-
-def draw_airways(dog: Dog, view: View, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Give the air of trachea, carina and main bronchi, and their walls, float32 (rows, columns)."""
+def draw_airways(dog: Dog, view: View, rng: np.random.Generator) -> tuple[Tissue, Tissue]:
+    """Give the air of trachea, carina and main bronchi, and their walls."""
     air, walls = view.layer(), view.layer()
-    width = dog.trachea_width
+    width, count = dog.trachea_width, len(dog.trachea)
     air.tube(dog.trachea, width)
-    round_ = np.linspace(0, 2 * np.pi, 24)
-    oval = dog.heart.place(-0.55 * width + 0.55 * width * np.cos(round_), 0.04 + 0.5 * width * np.sin(round_))
-    air.patch(oval)
-    for turn, size in ((0.25, 0.5), (0.75, 0.4)):
-        t = np.linspace(0, 1, 8)[:, None]
-        bearing = rng.normal(turn, 0.1)
-        way = dog.carina + t * rng.uniform(1.3, 2.0) * np.array([np.cos(bearing), np.sin(bearing)])
-        air.tube(way, size * width * np.linspace(1, 0.5, 8))
+    for turn, size in ((0.3, 0.5), (0.85, 0.4)):
+        bearing = rng.normal(turn, 0.12)
+        way = dog.carina + np.linspace(0, rng.uniform(1.2, 2.2), 8)[:, None] * (
+            np.cos(bearing),
+            np.sin(bearing),
+        )
         edge = band(way, size * width * np.linspace(1, 0.5, 8))
-        walls.lines([edge[:8], edge[8:]], 0.03, 0.6)
-    edge = band(dog.trachea, width)
-    walls.lines([edge[: len(dog.trachea)], edge[len(dog.trachea) :]], 0.05)
-    rings = band(dog.trachea, 0.92 * width)
-    near, off = rings[: len(dog.trachea)], rings[len(dog.trachea) :][::-1]
-    walls.lines([np.stack([near[k], off[k]]) for k in range(0, len(near), 1)], 0.03, rng.uniform(0, 0.35))
-    return air.density(0.02) * width, walls.density(0.015)
+        air.patch(edge, 0.6)
+        walls.lines(np.stack([edge[:8], edge[8:]]), 0.035, 0.6)
+    air.patch(carina_outline(dog))
+    edge, rings = band(dog.trachea, 1.04 * width), band(dog.trachea, 0.9 * width)
+    walls.lines(np.stack([edge[:count], edge[count:]]), 0.05)
+    walls.lines(np.stack([rings[:count], rings[count:][::-1]], 1), 0.03, rng.uniform(0, 0.5))
+    tube = _tube(dog, view, rng)
+    return air.density() * width, 0.3 * walls.density() + tube
 
 
-def draw_great_vessels(dog: Dog, view: View) -> np.ndarray:
-    """Give the thickness of aorta and caudal vena cava, float32 (rows, columns) in vertebrae."""
-    aorta = view.layer().tube(dog.aorta, dog.aorta_width)
-    cava = view.layer().tube(dog.cava, dog.cava_width)
-    return np.asarray(
-        dog.aorta_width * aorta.solid(0.5 * dog.aorta_width)
-        + dog.cava_width * cava.solid(0.5 * dog.cava_width)
+def carina_outline(dog: Dog) -> Points:
+    """Give the dark oval where the trachea forks; its ventral end is heart_top."""
+    half = 0.5 * dog.trachea_width
+    around = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+    tall = float(np.linalg.norm(dog.heart.top - dog.carina))
+    turn = np.arctan2(*(dog.heart.top - dog.carina)[::-1])
+    x, y = tall * np.cos(around), half * np.sin(around)
+    return dog.carina + np.stack(
+        [np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], 1
     )
+
+
+def _tube(dog: Dog, view: View, rng: np.random.Generator) -> Tissue:
+    """Give the breathing tube of a dog under anaesthesia, or nothing."""
+    if rng.random() > 0.06:
+        return np.zeros(view.shape, np.float32)
+    walls = band(dog.trachea[: rng.integers(20, 45)], 0.5 * dog.trachea_width)
+    half = len(walls) // 2
+    return view.layer().lines(np.stack([walls[:half], walls[half:]]), 0.05, 1.0).density() * np.float32(0.4)
+
+
+def draw_great_vessels(dog: Dog, view: View) -> Tissue:
+    """Give aorta and caudal vena cava."""
+    aorta = view.layer().tube(dog.aorta, dog.aorta_width).solid(0.5 * dog.aorta_width)
+    cava = view.layer().tube(dog.cava, dog.cava_width)
+    full = 0.35 * cava.density() + 0.65 * cava.solid(0.5 * dog.cava_width)
+    return np.asarray(1.7 * dog.aorta_width * aorta + 2.2 * dog.cava_width * full)
 
 
 def draw_mediastinum(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Give the share of lung that the cranial mediastinum replaces, float32 (rows, columns), 0 to 1."""
-    half = len(dog.trachea) // 2
-    upper = dog.trachea[half:]
-    base = dog.heart.place(
-        np.array([0.1, dog.heart.cranial_level]), np.array([-0.2, -0.8 * dog.heart.cranial])
-    )
-    low = np.array([base[1], (upper[0, 0], upper[0, 1] + rng.uniform(1.3, 2.3))])
-    outline = np.concatenate([upper - (0, 0.5), base[:1], low])
-    return view.layer().patch(outline).density(0.12)
-
-
-def body_outline(dog: Dog, rng: np.random.Generator) -> Points:
-    """Give the skin's outline, neck to loins."""
-    back = np.array([dog.spine.at(number, 0.5, 0.0) for number in range(len(NAMES))])
-    height = np.interp(
-        np.arange(len(NAMES)), (0, T1 - 2, T1 + 2, T1 + 9, len(NAMES)), (1.6, 2.0, 2.2, 1.4, 1.4)
-    )
-    dorsal = back - np.stack([np.zeros(len(back)), height + 0.5 * dog.fat], 1)
-    dorsal = np.concatenate([[dorsal[0] - (4, 0.2)], dorsal, [dorsal[-1] + (5, 0.3)]])
-    x = np.linspace(dorsal[-1, 0], -12, 24)
-    belly = dog.sternum_y(np.minimum(x, dog.sternum[-1, 0])) + dog.fat + 0.5
-    tuck = rng.uniform(0.05, 0.3) * np.clip(x - dog.sternum[-1, 0], 0, None)
-    chest = np.clip(dog.sternum[0, 0] - x, 0, None)
-    ventral = np.stack([x, belly - tuck - np.minimum(0.35 * chest, 2.5)], 1)
-    return np.concatenate([smooth(dorsal, 60), smooth(ventral, 60)])
-
-
-def draw_body(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Give the thickness of the body along the beam, float32 (rows, columns) in vertebrae."""
-    layer = view.layer().patch(body_outline(dog, rng))
-    return np.asarray(dog.girth * (0.1 * layer.density(0.03) + 0.95 * layer.solid(rng.uniform(2.5, 4.0))))
-
-
-def draw_abdomen(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Give the gas of stomach and bowel, float32 (rows, columns) in vertebrae."""
-    gas = view.layer()
-    around = np.linspace(0, 2 * np.pi, 30)
-    middle = dog.diaphragm[len(dog.diaphragm) // 2]
-    for _ in range(rng.integers(0, 4)):
-        centre = middle + (rng.uniform(2.8, 6.5), rng.uniform(-2.2, 2.5))
-        size = rng.uniform(0.4, 1.5) * (1 + 0.15 * np.sin(around * 3 + rng.uniform(0, 6)))
-        gas.patch(
-            centre + size[:, None] * np.stack([np.cos(around), rng.uniform(0.4, 0.9) * np.sin(around)], 1)
-        )
-    return np.asarray(
-        rng.uniform(1.0, 3.0) * gas.density(0.05) * (1 + 0.1 * clouds(rng, view.shape, view.unit_px))
-    )
+    """Give the share of lung that the cranial mediastinum and the hilus replace, float32, 0 to 1."""
+    upper = dog.trachea[len(dog.trachea) // 2 :]
+    base = dog.heart.place(0.8 * dog.heart.cranial_level, -0.75 * dog.heart.cranial)
+    inlet = upper[0] + np.array([-0.2, rng.uniform(0.9, 2.0)])
+    outline = np.concatenate([upper - np.array([0, 0.45]), [base, 0.5 * (base + inlet) - (0, 0.15), inlet]])
+    fold = rng.uniform(0.25, 0.6) * view.layer().patch(outline).density(0.2)
+    hilus = view.layer().patch(ellipse(dog.heart.place(0.15, 0.25), (1.2, 0.8), 0.3)).density(0.35)
+    return np.asarray(np.clip(fold + rng.uniform(0.2, 0.5) * hilus, 0, 0.75))

@@ -1,13 +1,13 @@
-"""The spine of a drawn dog: C3 to L5, each vertebra a quadrilateral with its processes."""
+"""The spine of a drawn dog: C1 to L5, each vertebra a quadrilateral with its processes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tools.phantoms.canine_canvas import Points, View
+from tools.phantoms.canine_canvas import Points, View, ellipse, smooth
 
 NAMES = (
-    *(f"C{number}" for number in range(3, 8)),
+    *(f"C{number}" for number in range(1, 8)),
     *(f"T{number}" for number in range(1, 14)),
     *(f"L{number}" for number in range(1, 6)),
 )
@@ -21,31 +21,28 @@ class Spine:
     """Vertebrae in their own frame: T4's cranial edge at (0, 0), T9's caudal edge at (6, 0)."""
 
     cranial: Points
-    """(23, 2): cranial edge of each body at its ventral third."""
+    """(25, 2): cranial edge of each body at its ventral third."""
     caudal: Points
-    """(23, 2): caudal edge of each body at its ventral third."""
+    """(25, 2): caudal edge of each body at its ventral third."""
     ventral: np.ndarray
-    """(23, 2): unit vectors from the canal to the belly."""
+    """(25, 2): unit vectors from the canal to the belly."""
     height: np.ndarray
-    """(23,): dorsoventral height of each body."""
+    """(25,): dorsoventral height of each body."""
     wedge: np.ndarray
-    """(23,): share by which the ventral edge of a body is shorter than its dorsal edge."""
+    """(25,): share by which the ventral edge of a body is shorter than its dorsal edge."""
     process_length: np.ndarray
-    """(23,): length of the spinous processes."""
+    """(25,): length of the spinous processes."""
     process_tilt: np.ndarray
-    """(23,): how far they lean caudally, radians from the dorsal direction."""
+    """(25,): how far they lean caudally, radians from the dorsal direction."""
     spurs: tuple[int, ...]
     """Bodies with a spondylosis bridge to the next one."""
 
-    def at(self, number: int, along: float, down: float) -> Points:
-        """Give a point of a body: 0 to 1 from its cranial to its caudal edge, 0 to 1 from canal to belly."""
+    def at(self, number: np.ndarray | int, along: np.ndarray | float, down: np.ndarray | float) -> Points:
+        """Give points of bodies: along 0 to 1 from cranial to caudal, down 0 to 1 from canal to belly."""
+        number, along = np.asarray(number), np.asarray(along, float)[..., None]
         line = self.cranial[number] + along * (self.caudal[number] - self.cranial[number])
-        offset = (down - 1 + VENTRAL_THIRD) * self.height[number]
-        return np.asarray(line + offset * self.ventral[number])
-
-    def ventral_line(self) -> Points:
-        """Give the bodies' ventral border, (23, 2)."""
-        return np.asarray([self.at(number, 0.5, 1.0) for number in range(len(NAMES))])
+        offset = (np.asarray(down, float) - 1 + VENTRAL_THIRD) * self.height[number]
+        return np.asarray(line + offset[..., None] * self.ventral[number])
 
 
 def spine_of(rng: np.random.Generator) -> Spine:
@@ -76,7 +73,7 @@ def _lengths(rng: np.random.Generator, place: np.ndarray) -> np.ndarray:
     """Give lengths of body and disc: slowly growing, longer in neck and loins."""
     lengths = (1 + rng.uniform(0, 0.03)) ** place * (1 + rng.normal(0, 0.012, len(place)))
     neck = np.clip(T1 - T4 - place, 0, 3) / 3
-    return np.asarray(lengths * (1 + rng.uniform(0.2, 0.5) * neck) * np.where(place > T13 - T4, 1.12, 1.0))
+    return np.asarray(lengths * (1 + rng.uniform(0.15, 0.4) * neck) * np.where(place > T13 - T4, 1.12, 1.0))
 
 
 def _headings(rng: np.random.Generator, count: np.ndarray) -> np.ndarray:
@@ -101,76 +98,58 @@ def _processes(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return lengths, tilt
 
 
-def body_outline(spine: Spine, number: int) -> Points:
-    """Give a body's outline, waisted below and hollow at its ends."""
-    short = spine.wedge[number] / 2
-    waist = 0.07
-    places = (
-        (0.0, 0.0), (0.5, 0.03), (1.0, 0.0), (0.985, 0.5), (1.0 - short, 1.0), (0.75 - short / 2, 1 - waist),
-        (0.5, 1 - 1.4 * waist), (0.25 + short / 2, 1 - waist), (short, 1.0), (0.015, 0.5),
-    )  # fmt: skip
-    return np.array([spine.at(number, along, down) for along, down in places])
+def body_outlines(spine: Spine) -> Points:
+    """Give the bodies' outlines, (25, 10, 2), waisted below and hollow at their ends."""
+    short = spine.wedge[:, None] / 2 * np.array([0, 0, 0, 0, -1, -0.5, 0, 0.5, 1, 0])
+    along = np.array([0.0, 0.5, 1.0, 0.985, 1.0, 0.75, 0.5, 0.25, 0.0, 0.015]) + short
+    down = np.array([0.0, 0.03, 0.0, 0.5, 1.0, 0.93, 0.9, 0.93, 1.0, 0.5])
+    return spine.at(_EACH, along, np.broadcast_to(down, along.shape))
+
+
+_EACH = np.arange(len(NAMES))[:, None]
 
 
 def draw_spine(spine: Spine, view: View, rng: np.random.Generator) -> np.ndarray:
-    """Give the thickness of bone along the beam, float32 (rows, columns), 1 for a body."""
-    numbers = range(len(NAMES))
-    bodies = view.layer().patches([body_outline(spine, number) for number in numbers])
-    plates = view.layer()
-    plates.lines(
-        [np.array([spine.at(n, end, 0.0), spine.at(n, end, 1.0)]) for n in numbers for end in (0.02, 0.98)],
-        0.06,
-    )
-    plates.lines(
-        [
-            np.array([spine.at(n, a, d) for a, d in ((0, 1), (0.3, 0.92), (0.7, 0.92), (1, 1))])
-            for n in numbers
-        ],
-        0.045,
-        0.8,
-    )
-    plates.lines([np.array([spine.at(n, a, 0.02) for a in (0, 0.5, 1)]) for n in numbers], 0.045, 0.7)
+    """Give the thickness of bone along the beam, float32 (rows, columns), about 1 for a body."""
+    outlines = body_outlines(spine)
+    bodies = view.layer().patches(outlines)
+    rims = view.layer()
+    rims.lines(outlines[:, [0, 9, 8]], 0.07).lines(outlines[:, 2:5], 0.07)
+    rims.lines(outlines[:, 4:9], 0.05, 0.8).lines(outlines[:, :3], 0.05, 0.7)
     for number in spine.spurs:
         bridge = [spine.at(number, 0.8, 1.0), spine.at(number, 1.06, 1.22), spine.at(number + 1, 0.2, 1.0)]
-        plates.tube(smooth_line(bridge), 0.14, 1.2)
-    arches, tips = _arches(spine, view)
+        rims.tube(smooth(np.array(bridge), 9), 0.14, 1.2)
+    arches, tips = _arches(spine, view, rng)
     # A body seen from the side is a cylinder: denser towards its middle than at canal and belly.
-    rounded = 0.55 * bodies.density() + 0.25 * bodies.solid(0.2)
-    return np.asarray(rounded + 0.4 * plates.density(0.02) + 0.55 * arches + 0.5 * tips)
+    whole = 0.5 * bodies.density() + 0.25 * bodies.solid(0.2) + rng.uniform(0.3, 0.6) * rims.density()
+    return np.asarray(whole + arches + tips)
 
 
-def smooth_line(points: list[Points]) -> Points:
-    """Give a curve through a few points."""
-    from tools.phantoms.canine_canvas import smooth
-
-    return smooth(np.asarray(points), 9)
-
-
-def _arches(spine: Spine, view: View) -> tuple[np.ndarray, np.ndarray]:
-    """Give pedicles with articular processes, and spinous processes."""
-    arches, tips = view.layer(), view.layer()
-    for number in range(len(NAMES)):
-        arches.patch(np.array([
-            spine.at(number, a, d)
-            for a, d in ((0.08, 0.05), (0.0, -0.35), (-0.12, -0.6), (0.5, -0.85), (1.1, -0.75), (1.2, -0.45),
-                         (0.8, -0.4), (0.66, 0.05))
-        ]))  # fmt: skip
-        tips.patch(_process(spine, number))
-    return arches.density(0.04), tips.density(0.02)
+def _arches(spine: Spine, view: View, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Give pedicles with articular processes and rib heads, and spinous processes."""
+    along = np.array([0.08, 0.0, -0.12, 0.2, 0.55, 1.1, 1.2, 0.8, 0.66])
+    down = np.array([0.05, -0.35, -0.62, -0.72, -0.85, -0.75, -0.45, -0.4, 0.05])
+    arches = view.layer().patches(spine.at(_EACH, along, down), 0.45)
+    for number in range(T1, T13 + 1):
+        arches.patch(ellipse(spine.at(number, 0.02, 0.2), (0.13, 0.16)), 0.5)
+        arches.patch(ellipse(spine.at(number, 0.3, -0.4), (0.16, 0.13)), 0.75)
+    strength = rng.uniform(0.5, 0.8)
+    tips = view.layer().patches(np.array([_process(spine, number) for number in range(len(NAMES))]), strength)
+    inner = np.array([_process(spine, number, 0.55) for number in range(len(NAMES))])
+    return arches.density(), tips.patches(inner, 0.65 * strength).density()
 
 
-def _process(spine: Spine, number: int) -> Points:
+def _process(spine: Spine, number: int, narrow: float = 1.0) -> Points:
+    """Give a spinous process's outline, (7, 2)."""
     ahead = spine.caudal[number] - spine.cranial[number]
     ahead = ahead / np.linalg.norm(ahead)
     tilt, length = spine.process_tilt[number], spine.process_length[number]
     out = -np.cos(tilt) * spine.ventral[number] + np.sin(tilt) * ahead
     across = np.array([-out[1], out[0]])
-    across = across * np.sign(across @ ahead)
+    across = narrow * np.sign(across @ ahead) * across * np.interp(length, (0.6, 1.8), (0.3, 0.17))
     root = spine.at(number, 0.55, -0.65)
-    wide = np.interp(length, (0.6, 1.8), (0.34, 0.2))
-    tip = root + out * length
     return np.array([
-        root - 1.3 * wide * across, root + 0.5 * (tip - root) - 0.75 * wide * across, tip - 0.85 * wide * across,
-        tip + 0.12 * out, tip + 0.85 * wide * across, root + 0.5 * (tip - root) + 0.7 * wide * across,
-        root + 1.3 * wide * across,
+        root - 1.5 * across, root + 0.4 * length * out - 0.75 * across, root + length * out - 0.9 * across,
+        root + (length + 0.12 * narrow) * out, root + length * out + across,
+        root + 0.4 * length * out + 0.8 * across, root + 1.5 * across,
     ])  # fmt: skip

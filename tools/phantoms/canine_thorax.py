@@ -7,9 +7,10 @@ import numpy as np
 from tools.phantoms import canine_acquisition as acquisition
 from tools.phantoms import canine_lungs as lungs
 from tools.phantoms import canine_skeleton as skeleton
-from tools.phantoms.canine_canvas import View, clouds
+from tools.phantoms import canine_trunk as trunk
+from tools.phantoms.canine_canvas import View, blur, clouds
 from tools.phantoms.canine_chest import Dog, dog_of
-from tools.phantoms.canine_framing import view_of
+from tools.phantoms.canine_framing import framing_of
 from tools.phantoms.canine_heart import draw_heart
 from tools.phantoms.canine_spine import draw_spine
 from tools.phantoms.canine_styles import STYLES as STYLE_TABLE
@@ -50,45 +51,57 @@ def canine_thorax(
     name = str(rng.choice(STYLES)) if style is None else style
     family = UNSEEN if name == UNSEEN_STYLE else STYLE_TABLE[name]
     dog = dog_of(rng)
-    view = view_of(dog, rng, long_side_px)
-    attenuation, points = _attenuation(dog, view, family, rng), view.pixels(dog.landmarks())
+    framing = framing_of(dog, rng, long_side_px)
+    view = framing.view
+    attenuation, points, field = (
+        _attenuation(dog, view, family, rng),
+        view.pixels(dog.landmarks()),
+        framing.field,
+    )
     if rng.random() < 0.5:
-        attenuation, points = attenuation[:, ::-1], (view.shape[1], 0) + points * (-1, 1)
-    picture = _radiograph(attenuation, points, family, rng)
+        attenuation, field = attenuation[:, ::-1], field[:, ::-1]
+        points = (view.shape[1], 0) + points * (-1, 1)
+    picture = _radiograph(attenuation, points, field, family, rng)
     return CanineThorax(picture, points.astype(np.float32), name)
 
 
 def _attenuation(dog: Dog, view: View, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Sum attenuation times thickness along each ray, float32 (rows, columns)."""
     limb_bone, flesh = skeleton.draw_forelimbs(dog, view, rng)
-    body = lungs.draw_body(dog, view, rng)
-    tissue = np.maximum(body - _air(dog, view, body, rng), 0.1 * body)
-    tissue += np.where(body > 0.01, 1.6, 3.0) * flesh * rng.uniform(0.4, 1.0)
-    tissue *= 1 + 0.02 * clouds(rng, view.shape, view.unit_px)
+    body, fat = trunk.draw_trunk(dog, view, rng)
+    ahead = blur(lungs.before_diaphragm(dog, view), 0.02 * view.unit_px)
+    gas, organs = trunk.draw_abdomen(dog, view, rng)
+    body *= 1 - rng.uniform(0, 0.25) * (1 - blur(ahead, 0.3 * view.unit_px))
+    tissue = np.maximum(body - _air(dog, view, body, ahead, rng) - gas, 0.1 * body)
+    tissue *= 1 - rng.uniform(0.05, 0.3) * fat + 0.02 * clouds(rng, view.shape, view.unit_px)
+    tissue += np.where(body > 0.05, 0.9, 2.4) * rng.uniform(0.3, 1.0) * flesh + (1 - ahead) * organs * (
+        body > 0
+    )
+    tissue += trunk.draw_folds(dog, view, rng) * (body > 0)
     bone = 0.75 * draw_spine(dog.spine, view, rng) + skeleton.draw_ribs(dog, view, rng)
-    bone += 0.8 * skeleton.draw_sternum(dog, view) + limb_bone
-    return np.asarray(drawn(style.tissue, rng) * tissue + drawn(style.bone, rng) * bone, np.float32)
+    bone += 0.8 * skeleton.draw_sternum(dog, view, rng) + limb_bone
+    whole = drawn(style.tissue, rng) * tissue + drawn(style.bone, rng) * blur(bone, 0.02 * view.unit_px)
+    return np.asarray(whole + trunk.draw_implants(dog, view, rng), np.float32)
 
 
-def _air(dog: Dog, view: View, body: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Give the thickness of air in lungs, airways and bowel, float32 (rows, columns) in vertebrae."""
-    cavity = np.minimum(lungs.lung_air(dog, view, rng), 0.85 * body)
-    solid = draw_heart(dog.heart, view) + 0.8 * lungs.draw_great_vessels(dog, view)
-    lung = np.maximum(cavity - 0.85 * solid, 0.2 * cavity)
-    lung *= 1 - rng.uniform(0.3, 0.75) * lungs.draw_mediastinum(dog, view, rng)
-    lung *= 1 + 0.04 * clouds(rng, view.shape, 0.5 * view.unit_px)
-    lung -= np.minimum(rng.uniform(0.6, 1.4) * lungs.draw_vessels(dog, view, rng), 0.5 * lung)
+def _air(dog: Dog, view: View, body: np.ndarray, ahead: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give the thickness of air in lungs and airways, float32 (rows, columns) in vertebrae."""
+    cavity = np.minimum(lungs.lung_air(dog, view, ahead, rng), 0.85 * body)
+    solid = rng.uniform(1.0, 1.45) * draw_heart(dog.heart, view) + 0.8 * lungs.draw_great_vessels(dog, view)
+    lung = np.maximum(cavity - 0.85 * solid, rng.uniform(0.1, 0.25) * cavity)
+    lung *= (1 - lungs.draw_mediastinum(dog, view, rng)) * lungs.lung_texture(view, rng)
+    lung -= np.minimum(lungs.draw_vessels(dog, view, rng), 0.5 * lung)
     airways, walls = lungs.draw_airways(dog, view, rng)
-    gas = lungs.draw_abdomen(dog, view, rng)
-    return np.asarray(lung + airways - 0.25 * walls + gas)
+    return np.asarray(lung + rng.uniform(1.1, 1.9) * airways - walls)
 
 
 def _radiograph(
-    attenuation: np.ndarray, points: np.ndarray, style: Style, rng: np.random.Generator
+    attenuation: np.ndarray, points: np.ndarray, field: np.ndarray, style: Style, rng: np.random.Generator
 ) -> np.ndarray:
     """Expose and process: uint8 (rows, columns)."""
-    exposed = acquisition.collimation(attenuation.shape, points, style, rng)
+    exposed = acquisition.collimation(field, points, style, rng)
+    body = exposed & (attenuation > 0.15)
     attenuation = attenuation + acquisition.lead_things(attenuation.shape, rng)
     density = acquisition.exposure(attenuation, style, rng)
-    grey = acquisition.processed(density, exposed, style, rng)
-    return acquisition.finished(grey, exposed, style, rng)
+    grey = acquisition.processed(density, body, style, rng)
+    return acquisition.finished(grey, exposed, field, style, rng)
