@@ -30,12 +30,17 @@ ONLY_IN = {
     "sqlalchemy": {"gateway/storage", "gateway/jobs"},
     "alembic": {"gateway/storage"},
     "aiohttp": {"gateway/web", "gateway/apis", "gateway/app.py"},
-    "imagecodecs": {"gateway/imaging/dicom/plugins.py", "gateway/imaging/png.py"},
+    "imagecodecs": {
+        "gateway/imaging/dicom/plugins.py",
+        "gateway/imaging/png.py",
+        "gateway/imaging/png_file.py",
+    },
+    "simplejpeg": {"gateway/imaging/jpeg_file.py"},
     "rle": {"gateway/imaging/dicom/plugins.py"},
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
     "reportlab": {"gateway/imaging/report"},
-    "PIL": {"gateway/imaging/overlay.py"},
+    "PIL": {"gateway/imaging/overlay.py", "gateway/imaging/jpeg_file.py", "gateway/imaging/vhs/drawing.py"},
     "cv2": {"gateway/imaging"},
 }
 
