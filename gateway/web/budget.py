@@ -1,9 +1,10 @@
-"""How many bytes of bodies this process holds at a time."""
+"""How much this process takes in at a time: bytes of bodies, and requests of one caller."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 
-from gateway.errors import Busy
+from gateway.errors import Busy, RateLimited
 from gateway.metrics import BODY_BYTES
 
 RETRY_AFTER_SECONDS = 5
@@ -55,3 +56,35 @@ class ByteBudget:
             raise Busy("Server is busy", retry_after_seconds=RETRY_AFTER_SECONDS)
         self._free -= count
         BODY_BYTES.inc(count)
+
+
+class Places:
+    """Requests of one caller at a time.
+
+    Parameters
+    ----------
+    most
+        How many; 0 for any number.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def place(self, caller: str) -> Iterator[None]:
+        """Hold one of the caller's places.
+
+        Raises
+        ------
+        RateLimited
+            All are taken.
+        """
+        if self._most and self._taken[caller] >= self._most:
+            raise RateLimited("Too many requests", retry_after_seconds=1)
+        self._taken[caller] += 1
+        try:
+            yield
+        finally:
+            self._taken[caller] -= 1
+            self._taken += Counter()  # forget those who have none

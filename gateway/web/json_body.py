@@ -6,6 +6,7 @@ copies them into text that base64 then wants as bytes.
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -88,13 +89,13 @@ def _refuse_constant(name: str) -> None:
 
 
 def _repeated(names: Iterable[str]) -> frozenset[str]:
-    seen: set[str] = set()
-    return frozenset(name for name in names if name in seen or seen.add(name))
+    return frozenset(name for name, count in Counter(names).items() if count > 1)
 
 
 def _cut(body: bytes | bytearray) -> tuple[bytearray, dict[str, LongString]]:
     """Give the body with short names, which nobody can guess, in place of its long strings."""
-    rest, long_strings = bytearray(), {}
+    rest = bytearray()
+    long_strings: dict[str, LongString] = {}
     secret = secrets.token_hex(8)
     position = 0
     for start, end in _strings(body):

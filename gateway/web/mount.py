@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType
@@ -32,10 +33,16 @@ class MethodNotAllowed(InvalidRequest):
     code = "method_not_allowed"
 
 
-STREAM: web.RequestKey[Callable[[GatewayError], Awaitable[web.StreamResponse]]] = web.RequestKey(
-    "stream", Callable[[GatewayError], Awaitable[web.StreamResponse]]
-)
-"""Ends an answer that has begun: whatever goes wrong then has to be said in it."""
+class BegunAnswer(ABC):
+    """An answer whose status is sent: whatever goes wrong from there on has to be said in it."""
+
+    @abstractmethod
+    async def end(self, error: GatewayError) -> web.StreamResponse:
+        """Say what went wrong, and end the answer."""
+
+
+BEGUN = web.RequestKey("begun", BegunAnswer)
+"""Under this key of a request stands its answer, once it has begun."""
 
 
 def application(
@@ -122,8 +129,9 @@ async def _safely(handler: Handler, request: web.Request, error_answer: ErrorAns
 async def _answer_to(
     error: GatewayError, request: web.Request, error_answer: ErrorAnswer
 ) -> web.StreamResponse:
-    if (end := request.get(STREAM)) is not None:
-        return await end(error)
+    begun: BegunAnswer | None = request.get(BEGUN)
+    if begun is not None:
+        return await begun.end(error)
     response = error_answer(error)
     if error.retry_after_seconds is not None:
         response.headers.setdefault("Retry-After", str(error.retry_after_seconds))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from gateway.errors import GatewayError
-from gateway.web.mount import STREAM, request_id
+from gateway.web.mount import BEGUN, BegunAnswer, request_id
 
 HEARTBEAT_SECONDS = 15.0
 """Proxies close what is silent for longer, most of them after a minute."""
@@ -70,7 +70,7 @@ async def send_events(
     return sender.response
 
 
-class _Sender:
+class _Sender(BegunAnswer):
     """Writes events to one caller."""
 
     def __init__(
@@ -84,7 +84,7 @@ class _Sender:
 
     async def start(self, first: Event | None) -> None:
         await self.response.prepare(self._request)
-        self._request[STREAM] = self.end
+        self._request[BEGUN] = self
         if first is not None:
             await self.send(first)
 
