@@ -81,6 +81,7 @@ class Ledger:
         self._clock = clock
         self._timeout_seconds = timeout_seconds
         self._last: dict[str, Billing] = {}
+        self._at_work: set[asyncio.Task[Billing]] = set()
 
     async def settle(self, outcome: Outcome) -> Billing:
         """Charge a call, or say why not; the same event again gives what it gave at first.
@@ -88,7 +89,10 @@ class Ledger:
         A ledger that fails is no error of the call: `billing_error` then, which is not charged, now or
         later. A caller that goes away does not stop it half way.
         """
-        return await asyncio.shield(self._settle(outcome))
+        work = asyncio.create_task(self._settle(outcome))
+        self._at_work.add(work)
+        work.add_done_callback(self._at_work.discard)
+        return await asyncio.shield(work)
 
     async def stored_answer(self, caller: Caller, route: str, key: str, body_sha256: str) -> bytes | None:
         """Give the answer to an earlier call with this Idempotency-Key, or None: then this call is the first.
