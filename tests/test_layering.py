@@ -40,7 +40,12 @@ ONLY_IN = {
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
     "reportlab": {"gateway/imaging/report"},
-    "PIL": {"gateway/imaging/overlay.py", "gateway/imaging/jpeg_file.py", "gateway/imaging/vhs/drawing.py"},
+    "PIL": {
+        "gateway/imaging/overlay.py",
+        "gateway/imaging/lettering.py",
+        "gateway/imaging/jpeg_file.py",
+        "gateway/imaging/vhs/drawing.py",
+    },
     "cv2": {"gateway/imaging"},
 }
 
