@@ -10,9 +10,9 @@ LEAD = 4.0
 """Attenuation of markers and of the collimator's blades."""
 
 
-def lead_things(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def lead_things(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Give the attenuation of side markers and of what lies on the table, float32 (rows, columns)."""
-    rows, columns = shape
+    rows, columns = shape[:2]
     image = np.zeros(shape, np.uint8)
     side = max(rows, columns)
     if rng.random() < 0.6:
@@ -49,7 +49,7 @@ def exposure(attenuation: np.ndarray, style: Style, rng: np.random.Generator) ->
     signal = (1 - 0.3 * share) * primary + share * 0.5 * scatter
     signal = blur(signal.astype(np.float32), drawn(style.sharpness_px, rng) * side / 640)
     photons = 10 ** drawn(style.photons, rng)
-    noise = white(rng, signal.shape)
+    noise = white(rng, attenuation.shape)
     signal += np.sqrt(np.maximum(signal, 1e-4) / photons) * noise
     return np.asarray(-np.log(np.maximum(signal, 2e-3)))
 
@@ -86,7 +86,7 @@ def collimation(field: np.ndarray, points: np.ndarray, style: Style, rng: np.ran
     spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     corners = (corners - middle) @ spin.T + middle
     cv2.fillConvexPoly(image, (corners * 16).astype(np.int32), [1], cv2.LINE_8, 4)
-    return (image > 0) & field
+    return np.asarray((image > 0) & field)
 
 
 def finished(

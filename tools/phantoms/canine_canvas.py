@@ -80,7 +80,7 @@ class Layer:
         depth = max(depth_v * self._view.unit_px / 2, 1.0)
         half = cv2.resize(self._bytes, ((columns + 1) // 2, (rows + 1) // 2), interpolation=cv2.INTER_AREA)
         # Beyond the picture's edge the body goes on.
-        half = cv2.copyMakeBorder(half, *[int(depth)] * 4, cv2.BORDER_REPLICATE)
+        half = np.pad(half, int(depth), "edge")
         inside = cv2.distanceTransform((half > UNIT // 2).astype(np.uint8), cv2.DIST_L2, 3)
         trim = slice(int(depth), -int(depth))
         near = np.minimum(inside[trim, trim] * np.float32(1 / depth), 1)
@@ -103,9 +103,12 @@ def band(line: Points, widths: np.ndarray | float) -> Points:
     ahead[..., 1:-1, :] = line[..., 2:, :] - line[..., :-2, :]
     ahead[..., 0, :] = line[..., 1, :] - line[..., 0, :]
     ahead[..., -1, :] = line[..., -1, :] - line[..., -2, :]
-    normals = ahead[..., ::-1] * (-1, 1) / np.maximum(np.hypot(ahead[..., 0], ahead[..., 1]), 1e-9)[..., None]
+    normals: np.ndarray = (
+        ahead[..., ::-1] * (-1, 1) / np.maximum(np.hypot(ahead[..., 0], ahead[..., 1]), 1e-9)[..., None]
+    )
     off = normals * np.broadcast_to(np.asarray(widths, float) / 2, line.shape[:-1])[..., None]
-    return np.concatenate([line + off, (line - off)[..., ::-1, :]], -2)
+    outline: np.ndarray = np.concatenate([line + off, (line - off)[..., ::-1, :]], -2)
+    return outline
 
 
 def ellipse(centre: Points, radii: tuple[float, float], turn: float = 0.0, wobble: float = 0.0) -> Points:
@@ -114,7 +117,7 @@ def ellipse(centre: Points, radii: tuple[float, float], turn: float = 0.0, wobbl
     size = (1 + wobble * np.sin(3 * around + 40 * wobble)) * np.array(radii)[:, None]
     x, y = size * np.stack([np.cos(around), np.sin(around)])
     cos, sin = np.cos(turn), np.sin(turn)
-    return np.stack([cos * x - sin * y, sin * x + cos * y], 1) + centre
+    return np.asarray(np.stack([cos * x - sin * y, sin * x + cos * y], 1) + centre
 
 
 def smooth(points: Points, count: int = 40) -> Points:
@@ -149,7 +152,7 @@ def _bank() -> np.ndarray:
     return np.random.default_rng(20260105).standard_normal((1500, 1500), np.float32)
 
 
-def white(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+def white(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Give white noise of unit variance, float32 (rows, columns)."""
     bank = _bank()
     if max(shape) > len(bank):
@@ -160,7 +163,7 @@ def white(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     return np.asarray(piece[:: flips[0], :: flips[1]] * np.float32(flips[2]))
 
 
-def clouds(rng: np.random.Generator, shape: tuple[int, int], scale_px: float) -> np.ndarray:
+def clouds(rng: np.random.Generator, shape: tuple[int, ...], scale_px: float) -> np.ndarray:
     """Give smooth noise of about unit variance, float32 (rows, columns)."""
     factor = max(scale_px, 1.0)
     coarse = white(rng, (int(shape[0] / factor) + 3, int(shape[1] / factor) + 3))

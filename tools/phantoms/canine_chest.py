@@ -84,7 +84,7 @@ def _sternum(rng: np.random.Generator, heart: Heart) -> Points:
     outline = heart.outline()
     slope = np.tan(np.deg2rad(rng.normal(17, 5)))
     depth = np.max(outline[:, 1] - slope * outline[:, 0]) + rng.uniform(-0.05, 0.55)
-    begin = rng.normal(-4.0, 0.4)
+    begin = min(rng.normal(-4.0, 0.4), heart.landmarks()[2, 0] - 1.0)
     x = np.linspace(begin, begin + rng.uniform(9.0, 10.2), 9)
     lift = rng.uniform(0.0, 0.9) * ((x - x[3]) / 5) ** 2
     return np.stack([x, depth + slope * x - lift], 1)
@@ -117,7 +117,7 @@ def _cava(rng: np.random.Generator, heart: Heart, width: float, diaphragm: Point
     along = np.array([np.cos(fall), np.sin(fall)])
     start = heart.landmarks()[4] + width / 2 * np.array([-along[1], along[0]])
     reach = np.max(diaphragm[:, 0]) - start[0]
-    t = np.array([-0.9, 0.0, 0.35, 0.7, 1.1])[:, None] * max(reach, 1.5)
+    t = np.array([-0.6, 0.0, *(max(reach, 1.5) * np.array([0.35, 0.7, 1.1]))])[:, None]
     sag = np.array([0, 0, 0.05, 0.02, -0.1])[:, None] * np.array([-along[1], along[0]])
     return smooth(start + t * along + sag, 30)
 

@@ -8,6 +8,8 @@ from tools.phantoms.canine_canvas import Points, View
 
 AXIS_DEG = (84.0, 8.0)
 """Long axis against the spine, mean and SD of dogs (ventral from caudal)."""
+FOREMOST = -3.4
+"""Least x of heart_right: before it there is still lung."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def heart_of(rng: np.random.Generator) -> Heart:
     while True:
         heart = _draw(rng)
         x, y = heart.atrium[1] / heart.caudal, 1 - heart.atrium[0] / heart.caudal_level
-        if 0.2 < x < 0.985 and 0.06 < y < 0.9 and 1.0 < _exponent(x, y) < 7:
+        crowded = heart.landmarks()[2, 0] < FOREMOST
+        if not crowded and 0.2 < x < 0.985 and 0.06 < y < 0.9 and 1.0 < _exponent(x, y) < 7:
             return heart
 
 

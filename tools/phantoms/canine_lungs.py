@@ -15,7 +15,9 @@ def cage_outline(dog: Dog) -> Points:
     dorsal = dog.spine.at(np.arange(T1, len(NAMES)), 0.5, -0.15)
     x = np.linspace(dorsal[-1, 0], dog.sternum[1, 0] + 0.1, 16)
     ventral = np.stack([x, dog.sternum_y(x) - 0.1], 1)
-    inlet = [ventral[-1], 0.5 * (ventral[-1] + dorsal[0]) - np.array([0.5, 0]), dorsal[0]]
+    middle = 0.5 * (ventral[-1] + dorsal[0]) - np.array([0.5, 0])
+    middle[0] = min(middle[0], dog.heart.landmarks()[2, 0] - 1.2)
+    inlet = [ventral[-1], middle, dorsal[0]]
     return np.concatenate([dorsal, ventral, smooth(np.array(inlet), 10)])
 
 
@@ -44,7 +46,8 @@ def _inlet(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
     back = np.linalg.inv(view.matrix[:, :2])
     columns, rows = np.arange(view.shape[1]) + 0.5, np.arange(view.shape[0]) + 0.5
     x = back[0, 0] * (columns - view.matrix[0, 2]) + (back[0, 1] * (rows - view.matrix[1, 2]))[:, None]
-    start, width = rng.uniform(-3.7, -2.6), rng.uniform(1.5, 4.0)
+    start = min(rng.uniform(-3.7, -2.6), dog.heart.landmarks()[2, 0] - rng.uniform(0.5, 1.5))
+    width = rng.uniform(1.5, 4.0)
     ramp = np.clip((x.astype(np.float32) - np.float32(start)) * np.float32(1 / width), 0, 1)
     return np.asarray(ramp * (2 - ramp))
 
@@ -118,10 +121,10 @@ def carina_outline(dog: Dog) -> Points:
     half = 0.5 * dog.trachea_width
     around = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     tall = float(np.linalg.norm(dog.heart.top - dog.carina))
-    turn = np.arctan2(*(dog.heart.top - dog.carina)[::-1])
-    x, y = tall * np.cos(around), half * np.sin(around)
-    return dog.carina + np.stack(
-        [np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], 1
+    down = (dog.heart.top - dog.carina) / tall
+    across = np.array([-down[1], down[0]])
+    return np.asarray(
+        dog.carina + tall * np.cos(around)[:, None] * down + half * np.sin(around)[:, None] * across
     )
 
 

@@ -59,6 +59,16 @@ def _cartilage(dog: Dog, number: int, tip: Points) -> Points:
     return smooth(np.array([tip, bend, (x, y)]), 16)
 
 
+def draw_skull(dog: Dog, view: View) -> np.ndarray:
+    """Give the back of the skull, which wide pictures show, float32 (rows, columns)."""
+    atlas, ahead = dog.spine.cranial[0], dog.spine.cranial[0] - dog.spine.caudal[0]
+    turn = float(np.arctan2(ahead[1], ahead[0]))
+    layer = view.layer().patch(ellipse(atlas + 2.0 * ahead, (2.3, 1.5), turn, 0.04))
+    layer.patch(ellipse(atlas + 2.0 * ahead, (2.1, 1.3), turn, 0.04), 0.5)
+    jaw = atlas + np.array([[0.3, 1.1], [-1.5, 1.9], [-4.0, 2.2]])
+    return layer.tube(smooth(jaw, 12), np.linspace(1.2, 0.5, 12), 0.7).density()
+
+
 def draw_sternum(dog: Dog, view: View, rng: np.random.Generator) -> np.ndarray:
     """Give the thickness of the sternebrae, float32 (rows, columns)."""
     ahead = np.diff(dog.sternum, axis=0)

@@ -79,7 +79,7 @@ def _attenuation(dog: Dog, view: View, style: Style, rng: np.random.Generator) -
     )
     tissue += trunk.draw_folds(dog, view, rng) * (body > 0)
     bone = 0.75 * draw_spine(dog.spine, view, rng) + skeleton.draw_ribs(dog, view, rng)
-    bone += 0.8 * skeleton.draw_sternum(dog, view, rng) + limb_bone
+    bone += 0.8 * skeleton.draw_sternum(dog, view, rng) + limb_bone + skeleton.draw_skull(dog, view)
     whole = drawn(style.tissue, rng) * tissue + drawn(style.bone, rng) * blur(bone, 0.02 * view.unit_px)
     return np.asarray(whole + trunk.draw_implants(dog, view, rng), np.float32)
 
@@ -87,7 +87,9 @@ def _attenuation(dog: Dog, view: View, style: Style, rng: np.random.Generator) -
 def _air(dog: Dog, view: View, body: np.ndarray, ahead: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Give the thickness of air in lungs and airways, float32 (rows, columns) in vertebrae."""
     cavity = np.minimum(lungs.lung_air(dog, view, ahead, rng), 0.85 * body)
-    solid = rng.uniform(1.0, 1.45) * draw_heart(dog.heart, view) + 0.8 * lungs.draw_great_vessels(dog, view)
+    heart = rng.uniform(1.0, 1.45) * draw_heart(dog.heart, view)
+    # Where the great vessels meet the heart they are part of it.
+    solid = np.hypot(heart, 0.8 * lungs.draw_great_vessels(dog, view))
     lung = np.maximum(cavity - 0.85 * solid, rng.uniform(0.1, 0.25) * cavity)
     lung *= (1 - lungs.draw_mediastinum(dog, view, rng)) * lungs.lung_texture(view, rng)
     lung -= np.minimum(lungs.draw_vessels(dog, view, rng), 0.5 * lung)

@@ -13,7 +13,9 @@ def skin(dog: Dog, rng: np.random.Generator) -> tuple[Points, Points]:
     knots = (0, T1 - 2, T1 + 2, T1 + 9, len(NAMES))
     height = np.interp(np.arange(len(NAMES)), knots, (1.6, 2.0, 2.3, 1.5, 1.4)) + 0.5 * dog.fat
     dorsal = back - np.stack([np.zeros(len(back)), height], 1)
-    dorsal = np.concatenate([dorsal[:1] - np.array([9, 0.2]), dorsal, dorsal[-1:] + np.array([9, 0.3])])
+    dorsal = np.concatenate(
+        [dorsal[:1] + 5 * (dorsal[:1] - dorsal[1:2]), dorsal, dorsal[-1:] + np.array([9, 0.3])]
+    )
     x = np.linspace(-21, dorsal[-1, 0], 24)
     tuck = rng.uniform(0.0, 0.25) * np.clip(x - dog.sternum[-1, 0], 0, None)
     throat = np.clip(dog.sternum[0, 0] + 0.5 - x, 0, None)
