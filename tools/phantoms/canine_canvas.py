@@ -117,7 +117,7 @@ def ellipse(centre: Points, radii: tuple[float, float], turn: float = 0.0, wobbl
     size = (1 + wobble * np.sin(3 * around + 40 * wobble)) * np.array(radii)[:, None]
     x, y = size * np.stack([np.cos(around), np.sin(around)])
     cos, sin = np.cos(turn), np.sin(turn)
-    return np.asarray(np.stack([cos * x - sin * y, sin * x + cos * y], 1) + centre
+    return np.asarray(np.stack([cos * x - sin * y, sin * x + cos * y], 1) + centre)
 
 
 def smooth(points: Points, count: int = 40) -> Points:
