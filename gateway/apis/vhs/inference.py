@@ -15,6 +15,8 @@ from gateway.apis.vhs import schema
 from gateway.apis.vhs.canary import canary_picture
 from gateway.apis.vhs.photos import Bytes
 from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable
+from gateway.imaging.errors import ImageError, TooManyPixels, UnsupportedFormat
+from gateway.imaging.picture import probe
 from gateway.imaging.vhs.result import DESCRIPTIONS, Assessment
 from gateway.triton.admission import Admission
 from gateway.triton.client import TritonClient
@@ -71,6 +73,7 @@ class Pipeline:
         InferenceFailed, ModelUnavailable, InferenceTimeout
             No assessment came.
         """
+        _require_picture(bytes(photo))
         left = deadline - asyncio.get_running_loop().time()
         async with self._admission.turn(timeout_seconds=left) as seconds:
             return await self._infer(bytes(photo), render=render, timeout_seconds=seconds)
@@ -115,6 +118,18 @@ class Pipeline:
             raise
         assessment = Assessment.from_json(json.loads(outputs["result"].item()))
         return Reading(assessment, outputs["rendered_png"].tobytes())
+
+
+def _require_picture(image: bytes) -> None:
+    """Refuse by its header what need not bother Triton."""
+    try:
+        probe(image)
+    except UnsupportedFormat as error:
+        raise InvalidImage(schema.UNSUPPORTED_FORMAT) from error
+    except TooManyPixels as error:
+        raise InvalidImage(schema.TOO_MANY_PIXELS) from error
+    except ImageError as error:
+        raise InvalidImage(schema.INVALID_IMAGE) from error
 
 
 async def in_order(calls: Iterable[Callable[[], Awaitable[T]]], *, at_once: int) -> AsyncGenerator[T, None]:

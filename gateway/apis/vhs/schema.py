@@ -20,6 +20,7 @@ from gateway.errors import (
     RateLimited,
     UnsupportedMediaType,
 )
+from gateway.imaging.picture import MAX_PIXELS
 from gateway.web.json_body import Fields, parse_object
 from gateway.web.mount import MethodNotAllowed
 
@@ -35,6 +36,7 @@ NO_IMAGES = "Missing required field: images"
 TOO_MANY = f"Maximum batch size is {MAX_PHOTOS} images"
 INVALID_IMAGE = "Invalid image data"
 UNSUPPORTED_FORMAT = "Unsupported image format"
+TOO_MANY_PIXELS = f"Image exceeds maximum size of {MAX_PIXELS // 10**6} megapixels"
 NOT_AVAILABLE = "Prediction models not available"
 TIMEOUT = "Request timeout"
 INTERNAL_ERROR = "Internal server error"
