@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from gateway.accounts.entry import current_tier
+from gateway.accounts.entry import current_tier, month_of
 from gateway.accounts.voids import VoidOrder
 from gateway.storage import accounts, idempotency, usage
 from gateway.storage.idempotency import Place
@@ -28,7 +28,7 @@ async def carry_out(connection: Connection, order: VoidOrder, *, now: datetime) 
 
 async def _take_the_place(connection: Connection, order: VoidOrder, now: datetime) -> None:
     account = await accounts.get(connection, order.account)
-    period = f"{now:%Y-%m}"
+    period = month_of(now)
     counter = await usage.count(connection, order.account, period)
     event = EventRow(
         event_id=order.event_id,

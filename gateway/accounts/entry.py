@@ -76,7 +76,7 @@ async def _event(
     now: datetime,
 ) -> EventRow:
     charged = reason == "valid_vhs"
-    period = f"{now:%Y-%m}"
+    period = month_of(now)
     counter = await usage.count(connection, account.id, period, charged=int(charged))
     tier = current_tier(account, counter.usage)
     return EventRow(
@@ -99,6 +99,11 @@ async def _event(
         voids=None,
         at=now,
     )
+
+
+def month_of(instant: datetime) -> str:
+    """Give the month that an instant in UTC belongs to, YYYY-MM."""
+    return f"{instant:%Y-%m}"
 
 
 def current_tier(account: AccountRow, monthly_usage: int) -> Tier:

@@ -22,14 +22,14 @@ from gateway.accounts.billing import (
     Measurement,
     Outcome,
     Usage,
-    UsageLine,
     event_id_of,
     new_event_id,
     patient_digest,
 )
+from gateway.accounts.monthly import usage_of
 from gateway.accounts.pricing import RateMissing
 from gateway.accounts.voids import VoidOrder, VoidSpool
-from gateway.storage import accounts, idempotency, measurements, usage
+from gateway.storage import idempotency, measurements
 from gateway.storage.clock import read_clock
 from gateway.storage.engine import Database
 from gateway.storage.transactions import Connection, TransactionFailed, inquire, transact
@@ -241,19 +241,8 @@ class Ledger:
         await corrections.carry_out(connection, order, now=await self._clock(connection))
 
     async def _usage(self, connection: Connection, account: str, period: str | None) -> Usage:
-        row = await accounts.get(connection, account)
-        month = period or f"{await self._clock(connection):%Y-%m}"
-        sums = await usage.sums(connection, account, month)
-        monthly_usage = (await usage.counter(connection, account, month)).usage
-        return Usage(
-            account=account,
-            name=row.name,
-            period=month,
-            tier=entry.current_tier(row, monthly_usage),
-            monthly_usage=monthly_usage,
-            cents=sum(line.cents for line in sums),
-            lines=tuple(UsageLine(*line) for line in sums),
-        )
+        month = period or entry.month_of(await self._clock(connection))
+        return await usage_of(connection, account, month)
 
     async def _transact(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         return await transact(self._database, work, timeout_seconds=self._timeout_seconds)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.accounts.pricing import Tier
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.storage import accounts
 from gateway.storage.accounts import AccountRow
 from gateway.storage.engine import Database
@@ -14,6 +14,7 @@ from gateway.storage.transactions import Connection, inquire, transact
 __all__ = ["AccountRow", "Accounts", "Terms"]
 
 TIMEOUT_SECONDS = 20.0
+MAX_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,13 @@ class Accounts:
 
         Raises
         ------
+        InvalidRequest
+            The name is empty, too long, or not to be printed in a line.
         Conflict
             The name is taken.
         """
+        if not (1 <= len(name) <= MAX_NAME and name.isprintable() and name == name.strip()):
+            raise InvalidRequest(f"an account's name has 1 to {MAX_NAME} printable characters", field="name")
 
         async def create(connection: Connection) -> AccountRow:
             if await accounts.named(connection, name) is not None:

@@ -19,7 +19,7 @@ ON e.account_id = c.account_id AND e.period = c.period WHERE c.n IS NULL
 
 
 async def check(database):
-    """Assert that counters, sequences, voids and cents agree; gives (account, period) to (n, voided, cents)."""
+    """Assert that counters, sequences, voids and cents agree; gives (n, voided, cents) of each."""
     async with database.read() as connection:
         rows = (await connection.execute(text(_COUNTERS))).all()
         assert await connection.scalar(text(_ORPHANS)) == 0

@@ -19,7 +19,7 @@ async def keys(database):
 
 
 async def refused(keys, raw):
-    with pytest.raises(Forbidden, match="^Invalid API key$") as error:
+    with pytest.raises(Forbidden, match=r"^Invalid API key$") as error:
         await keys.caller(raw)
     return (error.value.status, error.value.code) == (403, "forbidden")
 

@@ -109,7 +109,7 @@ async def test_what_may_be_charged_though_nobody_was_told_is_taken_back(wired, t
 
 async def test_an_order_waits_for_a_commit_that_is_on_its_way(wired):
     """The wire broke, the server has not noticed: its transaction is open, and commits later."""
-    ledger, wire, caller, direct = wired
+    ledger, _wire, caller, direct = wired
     call = outcome_of(caller)
     late = Ledger(direct, ledger._spool._folder, clock=ledger._clock)
     on_its_way, may_commit = asyncio.Event(), asyncio.Event()
