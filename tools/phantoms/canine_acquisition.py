@@ -37,21 +37,34 @@ def lead_things(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
                 int(rng.integers(1, 4)),
                 cv2.LINE_AA,
             )
+    if rng.random() < 0.12:
+        _cushion(image, rng)
     return image.astype(np.float32) * np.float32(LEAD / 255)
+
+
+def _cushion(image: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw a foam wedge's or a trough's faint edge across the picture."""
+    size = np.array(image.shape[::-1])
+    corners = rng.uniform((-0.2, 0.55), (1.2, 1.1), (3, 2)) * size
+    shade = np.zeros_like(image)
+    cv2.fillPoly(shade, [(corners * 16).astype(np.int32)], [int(rng.integers(4, 14))], cv2.LINE_AA, 4)
+    outline = [(corners * 16).astype(np.int32)]
+    cv2.polylines(shade, outline, True, [int(rng.integers(8, 30))], int(rng.integers(1, 4)), cv2.LINE_AA, 4)
+    np.maximum(image, shade, out=image)
 
 
 def exposure(attenuation: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Give minus the logarithm of the detector's signal, float32 (rows, columns)."""
     side = max(attenuation.shape)
-    primary = np.exp(-attenuation)
+    primary = cv2.exp(-attenuation)
     share = drawn(style.scatter, rng)
     scatter = blur(primary, 0.06 * side)
     signal = (1 - 0.3 * share) * primary + share * 0.5 * scatter
     signal = blur(signal.astype(np.float32), drawn(style.sharpness_px, rng) * side / 640)
     photons = 10 ** drawn(style.photons, rng)
     noise = white(rng, attenuation.shape)
-    signal += np.sqrt(np.maximum(signal, 1e-4) / photons) * noise
-    return np.asarray(-np.log(np.maximum(signal, 2e-3)))
+    signal += cv2.sqrt(np.maximum(signal, 1e-4) / photons) * noise
+    return np.asarray(-cv2.log(np.maximum(signal, 2e-3)))
 
 
 def processed(density: np.ndarray, body: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
@@ -64,7 +77,7 @@ def processed(density: np.ndarray, body: np.ndarray, style: Style, rng: np.rando
     low, high = np.percentile(density[body][::7], (1.5, 99.3))
     middle = low + (high - low) * rng.uniform(0.38, 0.62)
     width = max(high - low, 0.3) * drawn(style.contrast, rng) / 5.5
-    return np.asarray(1 / (1 + np.exp((middle - density) / width)))
+    return np.asarray(1 / (1 + cv2.exp((middle - density) / width)))
 
 
 def collimation(field: np.ndarray, points: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:

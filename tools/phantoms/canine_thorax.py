@@ -59,7 +59,7 @@ def canine_thorax(
         framing.field,
     )
     if rng.random() < 0.5:
-        attenuation, field = attenuation[:, ::-1], field[:, ::-1]
+        attenuation, field = np.ascontiguousarray(attenuation[:, ::-1]), field[:, ::-1]
         points = (view.shape[1], 0) + points * (-1, 1)
     picture = _radiograph(attenuation, points, field, family, rng)
     return CanineThorax(picture, points.astype(np.float32), name)
@@ -74,10 +74,9 @@ def _attenuation(dog: Dog, view: View, style: Style, rng: np.random.Generator) -
     body *= 1 - rng.uniform(0, 0.25) * (1 - blur(ahead, 0.3 * view.unit_px))
     tissue = np.maximum(body - _air(dog, view, body, ahead, rng) - gas, 0.1 * body)
     tissue *= 1 - rng.uniform(0.05, 0.3) * fat + 0.02 * clouds(rng, view.shape, view.unit_px)
-    tissue += np.where(body > 0.05, 0.9, 2.4) * rng.uniform(0.3, 1.0) * flesh + (1 - ahead) * organs * (
-        body > 0
-    )
-    tissue += trunk.draw_folds(dog, view, rng) * (body > 0)
+    inside = (body > 0.05).astype(np.float32)
+    tissue += rng.uniform(0.3, 1.0) * (2.4 - 1.5 * inside) * flesh
+    tissue += inside * ((1 - ahead) * organs + trunk.draw_folds(dog, view, rng))
     bone = 0.75 * draw_spine(dog.spine, view, rng) + skeleton.draw_ribs(dog, view, rng)
     bone += 0.8 * skeleton.draw_sternum(dog, view, rng) + limb_bone + skeleton.draw_skull(dog, view)
     whole = drawn(style.tissue, rng) * tissue + drawn(style.bone, rng) * blur(bone, 0.02 * view.unit_px)
@@ -92,7 +91,9 @@ def _air(dog: Dog, view: View, body: np.ndarray, ahead: np.ndarray, rng: np.rand
     solid = np.hypot(heart, 0.8 * lungs.draw_great_vessels(dog, view))
     lung = np.maximum(cavity - 0.85 * solid, rng.uniform(0.1, 0.25) * cavity)
     lung *= (1 - lungs.draw_mediastinum(dog, view, rng)) * lungs.lung_texture(view, rng)
-    lung -= np.minimum(lungs.draw_vessels(dog, view, rng), 0.5 * lung)
+    # Those that cross the heart are lost in it.
+    vessels = lungs.draw_vessels(dog, view, rng) * (1 - 0.75 * np.minimum(heart, 1))
+    lung -= np.minimum(vessels, 0.5 * lung)
     airways, walls = lungs.draw_airways(dog, view, rng)
     return np.asarray(lung + rng.uniform(1.1, 1.9) * airways - walls)
 
