@@ -16,8 +16,8 @@ TOO_LARGE = "Image exceeds maximum size of 10MB"
 
 _MAX_TEXT_BYTES = 2 * MAX_IMAGE_BYTES
 """A third more than the picture is base64; the rest is for line breaks and escapes."""
-_DATA_URI = re.compile(rb"\s*data:image\\?/[\w.+-]+;base64,", re.IGNORECASE)
-_DATA_URI_BYTES = 100
+_DATA_URI = re.compile(rb"\s*data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_DATA_URI_BYTES = 200
 _SLICE_BYTES = 2**16
 _ESCAPE_BYTES = 6
 """As long as \\u002b is, which is how some libraries write a plus."""
@@ -76,12 +76,23 @@ def _within_limit(data: bytes) -> bytes:
 
 
 def _decoded(text: memoryview, *, is_escaped: bool) -> bytes:
-    prefix = _DATA_URI.match(bytes(text[:_DATA_URI_BYTES]))
-    text = text[prefix.end() if prefix else 0 :]
+    text = _without_prefix(text, is_escaped)
     try:
         return pybase64.b64decode(text, validate=True)
     except binascii.Error:  # line breaks or escapes, perhaps
         return pybase64.b64decode(b"".join(_plain(text, is_escaped)), validate=True)
+
+
+def _without_prefix(text: memoryview, is_escaped: bool) -> memoryview:
+    end = bytes(text[:_DATA_URI_BYTES]).find(b",") + 1  # base64 has none
+    is_data_uri = end and _DATA_URI.fullmatch(_unescaped(bytes(text[:end]), is_escaped))
+    return text[end:] if is_data_uri else text
+
+
+def _unescaped(piece: bytes, is_escaped: bool) -> bytes:
+    if not is_escaped or b"\\" not in piece:
+        return piece
+    return str(json.loads(b'"%b"' % piece, strict=False)).encode("ascii")
 
 
 def _plain(text: memoryview, is_escaped: bool) -> Iterator[bytes]:
@@ -91,8 +102,5 @@ def _plain(text: memoryview, is_escaped: bool) -> Iterator[bytes]:
         end = start + _SLICE_BYTES
         if end < len(text) and (cut := bytes(text[end - _ESCAPE_BYTES : end]).rfind(b"\\")) >= 0:
             end += cut - _ESCAPE_BYTES  # not within an escape
-        piece = bytes(text[start:end])
-        if is_escaped and b"\\" in piece:
-            piece = str(json.loads(b'"%b"' % piece, strict=False)).encode("ascii")
-        yield piece.translate(None, b" \t\r\n")
+        yield _unescaped(bytes(text[start:end]), is_escaped).translate(None, b" \t\r\n")
         start = end
