@@ -43,7 +43,6 @@ ONLY_IN = {
     "PIL": {
         "gateway/imaging/overlay.py",
         "gateway/imaging/lettering.py",
-        "gateway/imaging/jpeg_file.py",
         "gateway/imaging/vhs/drawing.py",
     },
     "cv2": {"gateway/imaging"},

@@ -1,13 +1,12 @@
 """JPEG files: their header, read without a decoder, and their luma."""
 
-import io
+import re
 import struct
 from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image
 
 from gateway.imaging.errors import CorruptImage
 from gateway.imaging.exif import Exif, read_exif
@@ -16,6 +15,7 @@ SIGNATURE = b"\xff\xd8\xff"
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _END_OF_IMAGE, _APP1 = 0xDA, 0xD9, 0xE1
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
+_MARKER = re.compile(rb"\xff([^\xff])", re.DOTALL)
 _EXIF = b"Exif\0\0"
 _MAX_SEGMENTS = 2_000
 _HARMLESS = (
@@ -25,6 +25,7 @@ _HARMLESS = (
     "Invalid SOS",
 )
 """libjpeg's warnings that cost no pixels; some cameras write such files."""
+_DAMAGED = "the JPEG data are damaged or end too early"
 
 
 class Header(NamedTuple):
@@ -69,22 +70,22 @@ def read_header(data: bytes) -> Header:
 def read_luma(data: bytes) -> NDArray[np.uint8]:
     """Decode to (rows, columns) as stored; colour to luma by ITU-R BT.601.
 
+    The colours of printing, CMYK, are taken as inverted, as Adobe began and all have done since.
+
     Raises
     ------
     CorruptImage
         The data are damaged, or end before the last row: decoders fill what is missing with grey.
     """
     try:
-        _, _, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-        if colours in ("CMYK", "YCCK"):
-            return _from_printing_colours(data)
         return _decoded(data, strict=True)
     except ValueError as error:
-        if any(warning in str(error) for warning in _HARMLESS):
-            return _decoded(data, strict=False)
-        raise CorruptImage("the JPEG data are damaged or end too early") from error
-    except OSError as error:
-        raise CorruptImage("the JPEG data are damaged or end too early") from error
+        if not any(warning in str(error) for warning in _HARMLESS):
+            raise CorruptImage(_DAMAGED) from error
+    try:
+        return _decoded(data, strict=False)
+    except ValueError as error:
+        raise CorruptImage(_DAMAGED) from error
 
 
 def _decoded(data: bytes, *, strict: bool) -> NDArray[np.uint8]:
@@ -93,15 +94,7 @@ def _decoded(data: bytes, *, strict: bool) -> NDArray[np.uint8]:
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:
     """Give the next marker's code and where its segment begins; markers may be padded with 0xFF."""
-    at = data.find(b"\xff", at)
-    while at >= 0 and data[at : at + 1] == b"\xff":
-        at += 1
-    if at < 0 or at >= len(data):
+    found = _MARKER.search(data, at)
+    if found is None:
         raise CorruptImage("the JPEG data end before a frame header")
-    return data[at], at + 1
-
-
-def _from_printing_colours(data: bytes) -> NDArray[np.uint8]:
-    """Decode CMYK, which Adobe's programs write inverted; Pillow looks for their mark."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        return np.asarray(image.convert("RGB").convert("L"))
+    return found[1][0], found.end()
