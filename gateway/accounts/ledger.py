@@ -9,6 +9,7 @@ has reached it. For each account and month `counter.n = count(billable) = max(se
 import asyncio
 import contextlib
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
@@ -229,7 +230,9 @@ class Ledger:
 
     async def _carry_out_voids(self) -> None:
         """Take back what must not stand, before anything else is said about charges."""
-        for order in self._spool.orders():
+        orders = self._spool.orders()
+        # In any order: one that cannot be carried out does not stand before the others for ever.
+        for order in random.sample(orders, len(orders)):
             try:
                 await self._transact(lambda c, order=order: self._void(c, order))  # type: ignore[misc]
             except TransactionFailed as failure:

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ def _read(file: Path) -> VoidOrder | None:
     try:
         fields = json.loads(file.read_text())
     except FileNotFoundError:  # done by another process
+        return None
+    except ValueError:  # nothing of ours is half written: somebody else's
+        logger.error("%s is no void order", file)
         return None
     place = fields.pop("idempotency_place")
     return VoidOrder(**fields, idempotency_place=tuple(place) if place else None)

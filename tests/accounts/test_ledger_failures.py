@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -225,6 +226,24 @@ async def test_an_order_is_on_disk_for_its_owner_alone(ledger, outcome, voids):
     await ledger._order_void(outcome())
     [file] = voids.iterdir()
     assert (voids.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+async def test_a_file_that_is_no_order_stops_nothing(ledger, outcome, voids, caplog):
+    voids.mkdir()
+    (voids / "0.json").write_text("{")
+    assert (await ledger.settle(outcome())).billable
+    assert "is no void order" in caplog.text
+
+
+async def test_an_order_that_cannot_be_carried_out_stops_no_other(ledger, outcome, caller, voids):
+    call = outcome()
+    await ledger.settle(call)
+    await ledger._order_void(outcome(caller=replace(caller, account="gone")))
+    await ledger._order_void(call)
+    for _ in range(20):
+        await ledger.tidy()
+    assert len(list(voids.iterdir())) == 1
+    assert (await ledger.usage(caller.account)).monthly_usage == 0
 
 
 async def test_a_disk_that_is_full_too_is_said_out_loud(database, caller, clock, voids, caplog):
