@@ -54,18 +54,18 @@ def canine_thorax(
     framing = framing_of(dog, rng, long_side_px)
     view = framing.view
     attenuation, points, field = (
-        _attenuation(dog, view, family, rng),
+        attenuation_of(dog, view, family, rng),
         view.pixels(dog.landmarks()),
         framing.field,
     )
     if rng.random() < 0.5:
         attenuation, field = np.ascontiguousarray(attenuation[:, ::-1]), field[:, ::-1]
         points = (view.shape[1], 0) + points * (-1, 1)
-    picture = _radiograph(attenuation, points, field, family, rng)
+    picture = radiograph_of(attenuation, points, field, family, rng)
     return CanineThorax(picture, points.astype(np.float32), name)
 
 
-def _attenuation(dog: Dog, view: View, style: Style, rng: np.random.Generator) -> np.ndarray:
+def attenuation_of(dog: Dog, view: View, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Sum attenuation times thickness along each ray, float32 (rows, columns)."""
     limb_bone, flesh = skeleton.draw_forelimbs(dog, view, rng)
     body, fat = trunk.draw_trunk(dog, view, rng)
@@ -98,7 +98,7 @@ def _air(dog: Dog, view: View, body: np.ndarray, ahead: np.ndarray, rng: np.rand
     return np.asarray(lung + rng.uniform(1.1, 1.9) * airways - walls)
 
 
-def _radiograph(
+def radiograph_of(
     attenuation: np.ndarray, points: np.ndarray, field: np.ndarray, style: Style, rng: np.random.Generator
 ) -> np.ndarray:
     """Expose and process: uint8 (rows, columns)."""
