@@ -10,8 +10,11 @@ from tools.phantoms.canine_chest import Dog, dog_of
 from tools.phantoms.canine_framing import framing_of
 from tools.phantoms.canine_heart import draw_heart
 from tools.phantoms.canine_lungs import before_diaphragm, carina_outline, draw_great_vessels
+from tools.phantoms.canine_negatives import FILMS, negative
+from tools.phantoms.canine_other_films import field_of, view_beside_the_thorax
 from tools.phantoms.canine_skeleton import draw_ribs
 from tools.phantoms.canine_spine import NAMES, T1, T4, T9, T13, body_outlines, draw_spine
+from tools.phantoms.canine_styles import STYLES as STYLE_TABLE
 from tools.phantoms.canine_thorax import STYLES, UNSEEN_STYLE, canine_thorax
 
 TOP, BOTTOM, RIGHT, LEFT, VLAS, A, B = range(7)
@@ -274,3 +277,31 @@ def test_a_picture_is_quick_to_draw():
     for seed in range(5):
         canine_thorax(np.random.default_rng(seed))
     assert (time.process_time() - started) / 5 < 0.8  # 0.08 s on a quiet core; busy machines take longer
+
+
+def test_negatives_are_pictures_of_many_kinds():
+    pictures = [negative(np.random.default_rng(seed), long_side_px=320) for seed in range(60)]
+    assert all(picture.dtype == np.uint8 and max(picture.shape) == 320 for picture in pictures)
+    means = np.array([picture.mean() for picture in pictures])
+    assert means.std() > 25
+    assert sum(picture.std() > 20 for picture in pictures) > 40
+    again = negative(np.random.default_rng(7), long_side_px=320)
+    assert np.array_equal(pictures[7], again)
+
+
+@pytest.mark.parametrize("film", sorted(set(FILMS), key=lambda film: film.__name__))
+def test_other_films_hold_bone_and_air_or_flesh(film):
+    rng = np.random.default_rng(1)
+    attenuation = film(field_of(rng, 320), STYLE_TABLE["digital"], rng)
+    assert attenuation.dtype == np.float32
+    assert np.isfinite(attenuation).all()
+    assert attenuation.min() > -0.2
+    assert np.percentile(attenuation, 99) - np.percentile(attenuation, 5) > 0.5
+
+
+def test_views_beside_the_thorax_miss_heart_and_landmark_vertebrae():
+    for seed, dog in enumerate(DOGS[:40]):
+        rng = np.random.default_rng(seed)
+        view = view_beside_the_thorax(field_of(rng, 640), rng)
+        x = view.pixels(dog.landmarks())[[A, B], 0]
+        assert np.all((x < 0) | (x > view.shape[1]))

@@ -52,6 +52,8 @@ def _film(rng: np.random.Generator, long_side_px: int) -> np.ndarray:
     attenuation = FILMS[rng.integers(len(FILMS))](view, style, rng)
     if rng.random() < 0.5:
         attenuation = np.ascontiguousarray(attenuation[:, ::-1])
+    if rng.random() < 0.15:
+        attenuation = np.ascontiguousarray(np.rot90(attenuation, rng.integers(1, 4)))
     kept = np.array([(0.2, 0.2), (0.8, 0.8)]) * attenuation.shape[::-1]
     return radiograph_of(attenuation, kept, np.ones(attenuation.shape, bool), style, rng)
 

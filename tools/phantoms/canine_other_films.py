@@ -91,16 +91,20 @@ def ventrodorsal_thorax(view: View, style: Style, rng: np.random.Generator) -> n
 
 
 def _column(view: View, rng: np.random.Generator, line: Points, size: float) -> np.ndarray:
-    """Give vertebrae along a line, seen from in front, float32 (rows, columns)."""
+    """Give vertebrae along a line, waisted boxes or rounder ones, float32 (rows, columns)."""
     bodies, tips = view.layer(), view.layer()
-    count = max(2, round(float(np.linalg.norm(line[-1] - line[0])) / size))
-    centres = smooth(line, count)
+    centres = smooth(line, max(2, round(float(np.linalg.norm(line[-1] - line[0])) / size)))
     ahead = np.gradient(centres, axis=0)
     turn = np.arctan2(ahead[:, 1], ahead[:, 0])
+    boxed = rng.random() < 0.6
     for centre, angle in zip(centres, turn, strict=True):
-        bodies.patch(ellipse(centre, (0.46 * size, 0.6 * size), angle, 0.05))
+        along = 0.43 * size * np.array([np.cos(angle), np.sin(angle)])
+        if boxed:
+            bodies.tube(centre + np.array([[-1], [0], [1]]) * along, size * np.array([0.85, 0.72, 0.85]))
+        else:
+            bodies.patch(ellipse(centre, (0.46 * size, 0.6 * size), angle, 0.05))
         tips.patch(ellipse(centre, (0.35 * size, 0.12 * size), angle))
-    return 0.7 * bodies.density() + rng.uniform(0.2, 0.6) * tips.density()
+    return np.asarray(0.7 * bodies.density() + rng.uniform(0.2, 0.6) * tips.density())
 
 
 def abdomen(view: View, style: Style, rng: np.random.Generator) -> np.ndarray:
