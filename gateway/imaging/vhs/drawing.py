@@ -57,7 +57,8 @@ def annotated_png(picture: NDArray[np.uint8], assessment: Assessment) -> bytes:
     -------
     An RGB PNG of the picture's proportions, its longer side MIN_SIDE_PX to MAX_SIDE_PX.
     """
-    return encode_png(np.ascontiguousarray(annotated(picture, assessment)[..., ::-1]))
+    bgr = cv2.cvtColor(annotated(picture, assessment), cv2.COLOR_RGB2BGR)
+    return encode_png(np.asarray(bgr, np.uint8))
 
 
 def annotated(picture: NDArray[np.uint8], assessment: Assessment) -> NDArray[np.uint8]:
