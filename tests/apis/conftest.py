@@ -2,10 +2,11 @@
 
 import contextlib
 import json
+import shutil
 from io import BytesIO
-from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from gateway.accounts.keys import ApiKeys
 from gateway.accounts.ledger import Ledger
@@ -22,14 +23,13 @@ from gateway.errors import Conflict
 from gateway.files.roots import Roots
 from gateway.jobs.dbos_engine import dbos_job_engine
 from gateway.settings import Settings
-from gateway.storage.engine import open_database
+from gateway.storage.engine import database_url, open_database
+from gateway.storage.migrate import upgrade
 from gateway.triton.canary import Canary
 from tests.accounts.conftest import Clock
 from tests.apis.bulk_callers import Caller
 from tests.apis.vhs_callers import FakePipeline
-from tests.fakes.triton import REPOSITORY, FakeTriton
-
-_REPOSITORY = REPOSITORY if (REPOSITORY / "vhs").exists() else Path("/tmp/plan/model_repository")
+from tests.fakes.triton import FakeTriton
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def pipeline():
 
 @pytest.fixture
 def vhs_triton(pipeline):
-    fake = FakeTriton({"vhs": pipeline}, repository=_REPOSITORY)
+    fake = FakeTriton({"vhs": pipeline})
     yield fake
     assert not fake.broken
 
@@ -142,8 +142,17 @@ def clock():
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database file with all tables, to be copied: making them takes a while."""
+    path = tmp_path_factory.mktemp("database") / "app.db"
+    upgrade(database_url(f"sqlite:///{path}"))
+    return path
+
+
 @pytest.fixture
-async def database(tmp_path):
+async def database(tmp_path, empty_database):
+    shutil.copy(empty_database, tmp_path / "app.db")
     opened = await open_database(f"sqlite:///{tmp_path / 'app.db'}")
     yield opened
     await opened.close()
@@ -184,12 +193,14 @@ async def canary():
 def vhs_api(vhs_triton, database, ledger, canary, no_environment, tmp_path):
     """Put the VHS API together, as `gateway.apis.vhs.api` does, with settings."""
 
-    def make(**changes):
+    def make(heartbeat_seconds=15.0, **changes):
         settings = Settings(data_dir=tmp_path, **changes)
         instance = Instance(settings, vhs_triton, database, canary)
         charges = Charges(ledger, model_version=settings.vhs_model_version)
         service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight)
-        return settings, vhs.api_of(settings, parts_of(instance, service, ledger, charges))
+        service.on_failure = lambda: canary.doubt("vhs")
+        parts = parts_of(instance, service, ledger, charges)
+        return settings, vhs.api_of(settings, parts._replace(heartbeat_seconds=heartbeat_seconds))
 
     return make
 
@@ -203,6 +214,38 @@ def serve_vhs(aiohttp_client, vhs_api):
         return await aiohttp_client(public_applications(settings, [api])[settings.port])
 
     return serve
+
+
+@pytest.fixture
+async def listen_vhs(vhs_api):
+    """Listen as an instance does, which does not cancel what a caller leaves; aiohttp's test server does.
+
+    Gives the URL, and what stops it.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def listen(**changes):
+            settings, api = vhs_api(**changes)
+            app = public_applications(settings, [api])[settings.port]
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            host, port = runner.addresses[0]
+            return f"http://{host}:{port}", runner.cleanup
+
+        yield listen
+
+
+@pytest.fixture
+def usage(database, ledger, key):
+    """Give what the account of the key has used this month."""
+
+    async def look():
+        caller = await ApiKeys(database).caller(key)
+        return await ledger.usage(caller.account)
+
+    return look
 
 
 @pytest.fixture

@@ -65,6 +65,10 @@ class FakePipeline:
         Picture to what is said about it; others are VALID.
     gate
         Calls wait until it is open; it is, at first.
+    held
+        Pictures whose calls go on until their deadline.
+    error, errors
+        Raised by calls, by all or by those of a picture.
     running
         Calls under way.
     """
@@ -73,7 +77,9 @@ class FakePipeline:
         self.assessments = dict(assessments or {})
         self.gate = asyncio.Event()
         self.gate.set()
+        self.held: set[bytes] = set()
         self.error: Exception | None = None
+        self.errors: dict[bytes, Exception] = {}
         self.running = self.most = self.cancelled = 0
         self.seen: list[bytes] = []
 
@@ -84,13 +90,15 @@ class FakePipeline:
         self.most = max(self.most, self.running)
         try:
             await self.gate.wait()
+            if image in self.held:
+                await asyncio.Event().wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
         finally:
             self.running -= 1
-        if self.error is not None:
-            raise self.error
+        if error := self.error or self.errors.get(image):
+            raise error
         return self._answer(image, inputs["render"].item())
 
     def _answer(self, image, render):

@@ -21,7 +21,7 @@ from gateway.apis.vhs.streaming import Stream
 from gateway.errors import InvalidRequest
 from gateway.web.body import large_body
 from gateway.web.budget import ByteBudget, Places
-from gateway.web.sse import send_events
+from gateway.web.sse import HEARTBEAT_SECONDS, send_events
 
 PREDICT, STREAM = "/v3/predict", "/v3/predict/stream"
 PERIOD = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -42,6 +42,7 @@ class Parts(NamedTuple):
     places: Places
     timeout_seconds: float
     """From a request's beginning to its answer."""
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
 
 
 def routes(parts: Parts, *, prefix: str = "") -> Sequence[web.RouteDef]:
@@ -60,7 +61,12 @@ def routes(parts: Parts, *, prefix: str = "") -> Sequence[web.RouteDef]:
         async with _call(request, parts, _stream_call) as call:
             stream = Stream(parts.service, call)
             return await send_events(
-                request, stream.events(), numbered=False, failed=stream.failed, left=stream.left
+                request,
+                stream.events(),
+                heartbeat_seconds=parts.heartbeat_seconds,
+                numbered=False,  # nobody can come back to a POST
+                failed=stream.failed,
+                left=stream.left,
             )
 
     async def usage(request: web.Request) -> web.Response:
