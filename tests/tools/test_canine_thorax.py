@@ -234,7 +234,7 @@ def test_every_style_gives_a_picture_that_uses_its_range(style):
 
 def test_the_unseen_style_is_never_drawn_for_training():
     assert UNSEEN_STYLE not in STYLES
-    assert {canine_thorax(np.random.default_rng(seed), long_side_px=160).style for seed in range(60)} == set(
+    assert {canine_thorax(np.random.default_rng(seed), long_side_px=160).style for seed in range(40)} == set(
         STYLES
     )
 
@@ -242,9 +242,9 @@ def test_the_unseen_style_is_never_drawn_for_training():
 def test_heads_point_either_way():
     ahead = [
         np.sign(np.diff(canine_thorax(np.random.default_rng(seed), long_side_px=160).landmarks[[A, B], 0])[0])
-        for seed in range(40)
+        for seed in range(24)
     ]
-    assert 8 <= ahead.count(1) <= 32
+    assert 5 <= ahead.count(1) <= 19
 
 
 def contrast_of_the_heart(seed: int) -> float:
