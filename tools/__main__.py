@@ -290,5 +290,24 @@ def train_chest_xray(
     train(data, output, seed=seed)
 
 
+@train_app.command("vhs")
+def train_vhs(
+    output: Annotated[
+        Path, typer.Option("--output", "--out", help="Where model.onnx, its figures and the drawn films go.")
+    ] = Path("var/train/vhs"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Folder with nih/ and mednist/: what is no dog's thorax."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train the five folds that find the landmarks of VHS and VLAS, on drawn films."""
+    from tools.train.vhs.training import train
+
+    train(data, output, seed=seed)
+
+
 if __name__ == "__main__":
     sys.exit(app())
