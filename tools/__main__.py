@@ -276,6 +276,23 @@ def bench_bulk(
     raise typer.Exit(bench(films, count=count, rounds=rounds, memory=memory, as_json=as_json))
 
 
+@bench_app.command("vhs")
+def bench_vhs(
+    films: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of JPEG and PNG films; default: phantoms."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=10, help="Films a round and side.")] = 24,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians of their ratios are printed.")] = 5,
+    in_flight: Annotated[int, typer.Option(min=1, help="Films in flight at a time.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the VHS API with a direct gRPC client; time one film and a batch of ten."""
+    from tools.bench.vhs import bench
+
+    raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
+
+
 @train_app.command("chest-xray")
 def train_chest_xray(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with nih/ and mednist/.")],
