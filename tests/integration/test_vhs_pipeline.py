@@ -93,7 +93,7 @@ def test_sixteen_bits_are_measured_like_eight(instance):
         (b"", "Unsupported image format"),
         (b"GIF89a" + bytes(500), "Unsupported image format"),
         (np.random.default_rng(1).bytes(100_000), "Unsupported image format"),
-        (b"\xff\xd8\xff\xe0" + b"x" * 70_000, "the JPEG data have no frame header"),
+        (b"\xff\xd8\xff\xe0" + b"x" * 70_000, "the JPEG data end before a frame header"),
         (jpeg(np.zeros((90, 90), np.uint8))[:300], "the JPEG data are damaged or end too early"),
         (png(np.zeros((9, 9)), stream=b"junk"), "the PNG data are damaged or end too early"),
         (png(np.zeros((9, 9)))[:50], "the PNG data end too early"),
