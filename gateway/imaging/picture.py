@@ -33,13 +33,15 @@ class Picture(NamedTuple):
     """Focal length of the camera, as if its sensor were 36 by 24 mm; None where the file does not say."""
     bits: int
     """Of a sample in the file."""
+    file_size: tuple[int, int]
+    """Width and height of the picture in the file, upright."""
     reduction: int = 1
     """Pixels of the file per pixel here, in each direction."""
 
     def header(self) -> dict[str, Any]:
         """Give what travels with the picture through the pipelines."""
         height, width = self.pixels.shape
-        size = {"width": width, "height": height, "reduction": self.reduction}
+        size = {"width": width, "height": height, "reduction": self.reduction, "file_size": self.file_size}
         return {**size, "focal_35mm_mm": self.focal_35mm_mm, "bits": self.bits}
 
 
@@ -91,12 +93,12 @@ def read_picture(data: bytes, *, enough_px: int = MAX_SIDE_PX) -> Picture:
     found = probe(data)
     if found.format == "PNG":
         pixels, exif, bits = png_file.read_grey(data)
-        return Picture(_turned(pixels, exif), exif.focal_35mm_mm, bits)
+        return Picture(_turned(pixels, exif), exif.focal_35mm_mm, bits, _upright_size(found, exif))
     reduction = 1
     while reduction < 8 and max(found.width, found.height) >= 2 * reduction * enough_px:
         reduction *= 2
     pixels, exif = jpeg_file.read_luma(data, reduction=reduction), jpeg_file.read_header(data).exif
-    return Picture(_turned(pixels, exif), exif.focal_35mm_mm, 8, reduction)
+    return Picture(_turned(pixels, exif), exif.focal_35mm_mm, 8, _upright_size(found, exif), reduction)
 
 
 def read_colour(data: bytes) -> NDArray[np.uint8]:
@@ -104,6 +106,10 @@ def read_colour(data: bytes) -> NDArray[np.uint8]:
     if probe(data).format == "JPEG":
         return _turned(jpeg_file.read_bgr(data), jpeg_file.read_header(data).exif)
     return _turned(*png_file.read_bgr(data))
+
+
+def _upright_size(found: Probe, exif: Exif) -> tuple[int, int]:
+    return (found.height, found.width) if exif.orientation >= 5 else (found.width, found.height)
 
 
 def _turned(pixels: np.ndarray, exif: Exif) -> NDArray[np.uint8]:

@@ -334,13 +334,14 @@ def test_pictures_are_turned_upright_as_pillow_does(orientation, order):
         assert np.abs(picture.pixels - expected).max() <= tolerance
         assert picture.pixels.flags.c_contiguous
         assert picture.header()["width"] == (40 if orientation >= 5 else 64)
+        assert picture.file_size == (picture.pixels.shape[1], picture.pixels.shape[0])
 
 
 @pytest.mark.parametrize(("focal", "expected"), [(26, 26.0), (None, None), (0, None)])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_focal_length_travels_in_the_header(focal, expected, order):
     data = exif_jpeg(SOFT, orientation=1, focal_35mm=focal, order=order)
-    size = {"width": 320, "height": 256, "reduction": 1}
+    size = {"width": 320, "height": 256, "reduction": 1, "file_size": (320, 256)}
     assert read_picture(data).header() == {**size, "focal_35mm_mm": expected, "bits": 8}
 
 
@@ -398,7 +399,8 @@ def test_large_jpegs_are_halved_while_enough_is_left(enough_px, reduction):
 
 
 def test_odd_sides_are_rounded_up():
-    assert read_picture(jpeg(SOFT[:255, :319]), enough_px=100).pixels.shape == (128, 160)
+    picture = read_picture(jpeg(SOFT[:255, :319]), enough_px=100)
+    assert (picture.pixels.shape, picture.file_size) == ((128, 160), (319, 255))
 
 
 def test_large_pngs_keep_their_size():

@@ -87,10 +87,11 @@ def describe(
     Returns
     -------
     `probability`, `is_photo`, `corners` (four pairs in pixels of the file, upright; None where there are
-    none to be used), `spread`, `peak`, `fault`; with `quality` its measures or None, and `feedback`.
+    none to be used), `spread`, `peak`, `fault` and `file_size` (width and height, upright); with `quality`
+    its measures or None, and `feedback`.
     """
     screen = locate(picture, Found(fold_corners, fold_corner_peaks, fold_screen), INPUT_SIZE_PX)
-    document = screen.to_json()
+    document = {**screen.to_json(), "file_size": header["file_size"]}
     if screen.fault is None:
         document["corners"] = _in_file(screen, header)
     if quality:

@@ -24,7 +24,7 @@ class Prepared(NamedTuple):
     letterbox: NDArray[np.float32]
     """(1, INPUT_SIZE_PX, INPUT_SIZE_PX) in [0, 1]."""
     header: dict[str, Any]
-    """width, height, reduction, focal_35mm_mm, bits."""
+    """width, height, reduction, file_size (width and height, upright), focal_35mm_mm, bits."""
 
 
 def prepare(data: bytes) -> Prepared:

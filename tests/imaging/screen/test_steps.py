@@ -7,7 +7,14 @@ from gateway.imaging.vhs.assessment import View
 from gateway.imaging.vhs.network_input import network_input
 from tests.imaging.screen.test_locate import CORNERS, found, screen
 
-HEADER = {"width": 1200, "height": 900, "reduction": 2, "focal_35mm_mm": None, "bits": 8}
+HEADER = {
+    "width": 1200,
+    "height": 900,
+    "reduction": 2,
+    "file_size": (2399, 1800),
+    "focal_35mm_mm": None,
+    "bits": 8,
+}
 
 
 def tensors(**options):
@@ -64,6 +71,7 @@ def test_corners_are_told_in_pixels_of_the_file():
     document = describe(quality=False, **tensors())
     assert jaccard(np.array(document["corners"]) / 2, CORNERS) > 0.99
     assert straightened().header["corners"] == document["corners"]
+    assert document["file_size"] == (2399, 1800)
     assert "feedback" not in document
 
 
