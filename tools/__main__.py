@@ -326,5 +326,18 @@ def train_vhs(
     train(data, output, seed=seed)
 
 
+@train_app.command("screen")
+def train_screen(
+    output: Annotated[
+        Path, typer.Option("--output", "--out", help="Where model.onnx and its card's figures go.")
+    ] = Path("var/train/screen"),
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train the five folds that find a photographed screen's corners, on drawn photos."""
+    from tools.train.screen.training import train
+
+    train(output, seed=seed)
+
+
 if __name__ == "__main__":
     sys.exit(app())
