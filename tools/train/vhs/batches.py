@@ -7,8 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from gateway.imaging.letterbox import letterbox, placement
 from gateway.imaging.grey_window import grey_window
+from gateway.imaging.letterbox import letterbox, placement
 from tools.train.vhs.frames import Frame, frame_of
 from tools.train.vhs.layout import EDGES, FOLDS, GUIDE_CELL_PX, POINTS
 from tools.train.vhs.pool import Pool
