@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.imaging.grey_window import grey_window
 from gateway.imaging.letterbox import letterbox, placement
-from tools.train.vhs.frames import Frame, frame_of
+from tools.train.vhs.frames import Frame, as_taken, frame_of
 from tools.train.vhs.layout import EDGES, FOLDS, GUIDE_CELL_PX, POINTS
 from tools.train.vhs.pool import Pool
 from tools.train.vhs.tones import toned
@@ -63,6 +63,8 @@ class Stage(NamedTuple):
     """Highest learning rate."""
     guided: bool
     """Whether the heart's area and the edges of all vertebrae are learnt, too."""
+    as_taken: float = 0.0
+    """Share of films that are not framed anew, half of which keep their tones, too."""
 
 
 def deal(count: int, seed: int) -> np.ndarray:
@@ -77,8 +79,8 @@ def squared(picture: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(((square - lower) * np.float32(1 / max(upper - lower, 1))).clip(0, 1))
 
 
-def thorax(films: Pool, index: int, generator: Generator, side: int) -> Example:
-    """Frame and tone one film at random.
+def thorax(films: Pool, index: int, generator: Generator, stage: Stage) -> Example:
+    """Frame and tone one film at random, as far as the stage wants it.
 
     Parameters
     ----------
@@ -86,19 +88,25 @@ def thorax(films: Pool, index: int, generator: Generator, side: int) -> Example:
         Which film.
     generator
         Source of every choice.
-    side
-        Of the square, in pixels.
+    stage
+        Gives the square's side and how much is left as it was.
     """
     picture, landmarks = films.picture(index), films.landmarks[index].astype(np.float64)
-    frame = frame_of(picture.shape[1], picture.shape[0], landmarks, generator, side)
+    width, height = picture.shape[1], picture.shape[0]
+    unchanged = stage.as_taken > 0 and generator.random() < stage.as_taken
+    if unchanged:
+        frame = as_taken(width, height, generator, stage.side)
+    else:
+        frame = frame_of(width, height, landmarks, generator, stage.side)
     background = int(generator.choice([0, 0, 0, generator.integers(0, 256)]))
-    cut = toned(frame.cut(picture, background), generator)
-    points, seen = _placed(landmarks, frame, side)
-    edges, edges_seen = _placed(films.guides[index, :EDGES], frame, side)
-    heart = _filled(
-        placement(frame.width, frame.height, side).to_square(frame.move(films.guides[index, EDGES:])), side
-    )
-    return Example(squared(cut, side), points, seen, 1.0, float(seen.all()), edges, edges_seen, heart)
+    cut = frame.cut(picture, background)
+    if not unchanged or generator.random() < 0.5:
+        cut = toned(cut, generator)
+    points, seen = _placed(landmarks, frame, stage.side)
+    edges, edges_seen = _placed(films.guides[index, :EDGES], frame, stage.side)
+    heart = _filled(films.guides[index, EDGES:], frame, stage.side)
+    square = squared(cut, stage.side)
+    return Example(square, points, seen, 1.0, float(seen.all()), edges, edges_seen, heart)
 
 
 def _placed(points: np.ndarray, frame: Frame, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -109,10 +117,11 @@ def _placed(points: np.ndarray, frame: Frame, side: int) -> tuple[np.ndarray, np
     return np.where(seen[:, np.newaxis] > 0, fractions, 0).astype(np.float32), seen
 
 
-def _filled(outline: np.ndarray, side: int) -> np.ndarray:
-    """Draw an outline, (N, 2) in pixels of the square, in cells: float32 (side / 8, side / 8)."""
+def _filled(outline: np.ndarray, frame: Frame, side: int) -> np.ndarray:
+    """Draw a film's outline, (N, 2), in cells of the square: float32 (side / 8, side / 8)."""
     cells = np.zeros((side // GUIDE_CELL_PX, side // GUIDE_CELL_PX), np.float32)
-    corners = np.rint((outline / GUIDE_CELL_PX - 0.5) * 16).astype(np.int32)
+    placed = placement(frame.width, frame.height, side).to_square(frame.move(outline))
+    corners = np.rint((placed / GUIDE_CELL_PX - 0.5) * 16).astype(np.int32)
     return np.asarray(cv2.fillPoly(cells, [corners], [1.0], cv2.LINE_8, 4))
 
 
@@ -160,7 +169,7 @@ def batch(films: Films, generator: Generator, stage: Stage) -> Example:
         index = generator.integers(len(films.fold))
         while (block - films.fold[index]) % FOLDS < stage.blocks:
             index = generator.integers(len(films.fold))
-        examples.append(thorax(films.thoraces, int(index), generator, stage.side))
+        examples.append(thorax(films.thoraces, int(index), generator, stage))
     return Example(*(np.stack(each) for each in zip(*examples, strict=True)))  # type: ignore[arg-type]
 
 

@@ -55,6 +55,16 @@ class Frame(NamedTuple):
         return Frame(matrix, self.width, self.height)
 
 
+def as_taken(width: int, height: int, generator: Generator, long_side_px: int) -> Frame:
+    """Leave a film as it was taken but for its size, and mirror every other one."""
+    ratio = long_side_px / max(width, height)
+    size = np.maximum(np.rint(np.array([width, height]) * ratio), 1)
+    matrix = np.diag([size[0] / width, size[1] / height, 1.0])
+    if generator.random() < 0.5:
+        matrix = _shift(size[0], 0) @ np.diag([-1.0, 1.0, 1.0]) @ matrix
+    return Frame(matrix, int(size[0]), int(size[1]))
+
+
 def frame_of(
     width: int, height: int, points: np.ndarray | None, generator: Generator, long_side_px: int
 ) -> Frame:

@@ -10,6 +10,9 @@ CHANNELS = (32, 64, 96, 128)
 """Of the features at strides 4, 8, 16 and 32."""
 DECODER_CHANNELS = (96, 64, 48)
 """Of a fold's way back up at strides 32, 16 and 8."""
+MIRRORED = (1, 3)
+"""Folds that look at the mirrored square. As all share one trunk, they would else share its doubts, too, and
+their spread would be small where all are wrong."""
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -129,9 +132,11 @@ class LandmarkNetwork(nn.Module):  # type: ignore[misc]
 
     def forward(self, letterbox: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give landmarks (N, 5, 7, 2), peaks (N, 5, 7) and validity (N, 5) of squares (N, 1, 512, 512)."""
-        features = self.trunk(letterbox)
-        answers = [fold(*features) for fold in self.folds]
+        views = self.trunk(letterbox), self.trunk(letterbox.flip(-1))
+        answers = [fold(*views[number in MIRRORED]) for number, fold in enumerate(self.folds)]
         landmarks, peaks = decode(torch.stack([maps for maps, _, _ in answers], 1))
+        is_mirrored = torch.tensor([[[number in MIRRORED, False]] for number in range(FOLDS)])
+        landmarks = torch.where(is_mirrored, 1 - landmarks, landmarks)
         return landmarks, peaks, torch.stack([validity for _, validity, _ in answers], 1)
 
 
