@@ -276,6 +276,17 @@ def bench_bulk(
     raise typer.Exit(bench(films, count=count, rounds=rounds, memory=memory, as_json=as_json))
 
 
+@bench_app.command("large-batch")
+def bench_large_batch(
+    at_once: Annotated[int, typer.Option(min=1, max=7, help="Batches at a time.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Send batches of 140 MB and measure how soon /v3/health answers; exit code 1 above 50 ms."""
+    from tools.bench.large_batch import bench
+
+    raise typer.Exit(bench(at_once=at_once, as_json=as_json))
+
+
 @bench_app.command("vhs")
 def bench_vhs(
     films: Annotated[
