@@ -31,7 +31,7 @@ from tests.accounts.conftest import Clock
 from tests.apis.bulk_callers import Caller
 from tests.apis.screen_callers import FakeScreens
 from tests.apis.vhs_callers import FakePipeline
-from tests.fakes.triton import REPOSITORY, FakeTriton
+from tests.fakes.triton import FakeTriton
 
 
 @pytest.fixture
@@ -139,29 +139,8 @@ def screens():
 
 
 @pytest.fixture
-def repository(tmp_path):
-    """The folder of models, with `screen` as it will be."""
-    if (REPOSITORY / "screen").exists():
-        return REPOSITORY
-    folder = tmp_path / "models"
-    shutil.copytree(REPOSITORY / "vhs", folder / "vhs")
-    (folder / "screen").mkdir()
-    (folder / "screen" / "config.pbtxt").write_text("""
-name: "screen"
-platform: "ensemble"
-max_batch_size: 1
-input [
-  { name: "image" data_type: TYPE_STRING dims: [ 1 ] },
-  { name: "quality" data_type: TYPE_BOOL dims: [ 1 ] }
-]
-output [{ name: "screen" data_type: TYPE_STRING dims: [ 1 ] }]
-""")
-    return folder
-
-
-@pytest.fixture
-def vhs_triton(pipeline, screens, repository):
-    fake = FakeTriton({"vhs": pipeline, "screen": screens}, repository=repository)
+def vhs_triton(pipeline, screens):
+    fake = FakeTriton({"vhs": pipeline, "screen": screens})
     yield fake
     assert not fake.broken
 
@@ -227,7 +206,7 @@ def vhs_api(vhs_triton, database, ledger, clock, canary, no_environment, tmp_pat
         settings = Settings(data_dir=tmp_path, **changes)
         instance = Instance(settings, vhs_triton, database, canary)
         charges = Charges(ledger, model_version=settings.vhs_model_version)
-        service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight)
+        service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight, takes_photos=settings.vhs_pop)
         service.on_failure = lambda: canary.doubt("vhs")
         pop = None
         if settings.vhs_pop:

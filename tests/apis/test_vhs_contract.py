@@ -24,11 +24,6 @@ def shape(value):
     return "number" if isinstance(value, int | float) else "string"
 
 
-def types(value):
-    """Give a JSON value's shape with true and false alike."""
-    return json.loads(json.dumps(shape(value)).replace("true", "false"))
-
-
 @pytest.fixture
 async def used(post):
     """Make so many charged calls."""
@@ -50,10 +45,7 @@ async def with_history(post, clock):
 
 async def test_health(vhs_client, key):
     response = await vhs_client.get("/v3/health", headers={"x-api-key": key})
-    body, example = await response.json(), json.loads(examples.HEALTH)
-    assert types(body) == types(example)
-    # Photos of screens are not taken yet.
-    assert body == {**example, "pop_models_loaded": 0, "pop_pipeline_enabled": False}
+    assert await response.json() == json.loads(examples.HEALTH)
 
 
 async def test_single(post, with_history):

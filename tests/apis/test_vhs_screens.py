@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gateway.errors import InferenceFailed, InferenceTimeout, ModelUnavailable
-from tests.apis.screen_callers import CORNERS, HEIGHT, SHARES, WIDTH, photo
+from tests.apis.screen_callers import CORNERS, GOOD, HEIGHT, SHARES, WIDTH, photo
 from tests.apis.vhs_callers import b64, broken_png, png
 from tests.imaging.picture_files import tiff
 from tests.integration.processes import tree, wait_until_gone
@@ -24,11 +24,6 @@ ALL = [
     (RECTIFY, {"image": PHOTO, "corners": CORNERS}),
     (PREPROCESS, {"image": PHOTO}),
 ]
-
-
-@pytest.fixture
-async def vhs_client(serve_vhs):
-    return await serve_vhs(vhs_pop=True)
 
 
 def rgb(film):
@@ -258,13 +253,26 @@ async def test_where_they_are_not_taken_it_says_so(serve_vhs, key, path):
     assert response.status == 403
 
 
+async def test_a_prediction_of_one_says_so_too(serve_vhs, key, pipeline, usage):
+    client = await serve_vhs(vhs_pop=False)
+    pipeline.assessments = {photo(): GOOD}
+    fields = {"image": PHOTO, "render": True}
+    response = await client.post("/v3/predict", json=fields, headers={"x-api-key": key})
+    body = await response.json()
+    assert (response.status, body["result_code"], body["pop_detected"]) == (200, 7, True)
+    assert {body[name] for name in ("vhs", "vlas", "spread", "rendered_image")} == {None}
+    assert (body["prediction"], body["billing"]["reason"]) == ([], "no_valid_vhs")
+    response = await client.post("/v3/predict", json={"image": b64(png(1))}, headers={"x-api-key": key})
+    assert (await response.json())["result_code"] == 1
+
+
 async def test_health_says_whether_they_are_taken(serve_vhs, key, canary):
     async def health(client):
         body = await (await client.get("/v3/health", headers={"x-api-key": key})).json()
         return body["status"], body["pop_pipeline_enabled"], body["pop_models_loaded"]
 
     assert await health(await serve_vhs(vhs_pop=False)) == ("healthy", False, 0)
-    client = await serve_vhs(vhs_pop=True)
+    client = await serve_vhs()
     assert await health(client) == ("healthy", True, 5)
     canary.doubt("screen")
     assert await health(client) == ("degraded", False, 0)

@@ -19,11 +19,6 @@ BLIND = replace(NOT_MEASURABLE, pop_detected=True)
 
 
 @pytest.fixture
-async def vhs_client(serve_vhs):
-    return await serve_vhs(vhs_pop=True)
-
-
-@pytest.fixture
 def post(post):
     """POST, and hold the answer against the document."""
 
@@ -54,11 +49,6 @@ async def session(post, pipeline):
 def like(example, **own):
     """Give an example's values with others in place of those that are a call's own."""
     return {**json.loads(example), **own}
-
-
-async def test_health(vhs_client, key):
-    response = await vhs_client.get("/v3/health", headers={"x-api-key": key})
-    assert await response.json() == json.loads(examples.HEALTH)
 
 
 async def test_corners_rectify_preprocess(post):

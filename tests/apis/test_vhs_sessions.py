@@ -31,11 +31,6 @@ IN_WORK = {"error": "A frame of this session is in progress"}
 
 
 @pytest.fixture
-async def vhs_client(serve_vhs):
-    return await serve_vhs(vhs_pop=True)
-
-
-@pytest.fixture
 def start(post):
     """Start a session; gives its id."""
 

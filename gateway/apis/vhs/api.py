@@ -31,7 +31,7 @@ ALIAS = "/vhs"
 async def vhs(instance: Instance) -> AsyncIterator[Api]:
     """Keep the ledger tidy while the API is served, and bring settlements to their end after it."""
     settings = instance.settings
-    pipeline = Pipeline(instance.triton, in_flight=settings.vhs_in_flight)
+    pipeline = Pipeline(instance.triton, in_flight=settings.vhs_in_flight, takes_photos=settings.vhs_pop)
     instance.canary.watch(MODEL, pipeline.canary)
     pipeline.on_failure = lambda: instance.canary.doubt(MODEL)
     ledger = Ledger(instance.database, settings.data_dir / "voids")

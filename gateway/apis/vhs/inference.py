@@ -17,7 +17,7 @@ from gateway.apis.vhs.photos import Bytes
 from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable
 from gateway.imaging.errors import ImageError, TooManyPixels, UnsupportedFormat
 from gateway.imaging.picture import probe
-from gateway.imaging.vhs.result import DESCRIPTIONS, Assessment
+from gateway.imaging.vhs.result import DESCRIPTIONS, PERSPECTIVE_FAILED, Assessment
 from gateway.triton.admission import Admission
 from gateway.triton.client import TritonClient
 from gateway.web.mount import request_id
@@ -45,6 +45,8 @@ class Pipeline:
     ----------
     in_flight
         Pictures in Triton at a time, of all requests; and of one request in work.
+    takes_photos
+        Whether photos of screens are measured; else that is what is said about them.
 
     Attributes
     ----------
@@ -52,8 +54,9 @@ class Pipeline:
         Called when the pipeline itself, not the picture, was at fault.
     """
 
-    def __init__(self, triton: TritonClient, *, in_flight: int) -> None:
+    def __init__(self, triton: TritonClient, *, in_flight: int, takes_photos: bool = True) -> None:
         self._triton = triton
+        self._takes_photos = takes_photos
         self._admission = Admission(MODEL, in_flight=in_flight)
         self._in_flight = in_flight
         self.on_failure: Callable[[], None] = lambda: None
@@ -117,7 +120,13 @@ class Pipeline:
             self.on_failure()
             raise
         assessment = Assessment.from_json(json.loads(outputs["result"].item()))
+        if assessment.pop_detected and not self._takes_photos:
+            return Reading(_not_straightened(assessment), b"")
         return Reading(assessment, outputs["rendered_png"].tobytes())
+
+
+def _not_straightened(photo: Assessment) -> Assessment:
+    return Assessment(PERSPECTIVE_FAILED, photo.image_width, photo.image_height, pop_detected=True)
 
 
 def require_picture(image: bytes) -> None:
