@@ -34,6 +34,7 @@ ONLY_IN = {
     "rle": {"gateway/imaging/dicom/plugins.py"},
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
+    "highdicom": {"gateway/imaging/results"},
     "reportlab": {"gateway/imaging/report"},
     "PIL": {"gateway/imaging/overlay.py"},
     "cv2": {"gateway/imaging"},
