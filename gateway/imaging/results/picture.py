@@ -1,4 +1,4 @@
-"""Secondary Capture of a picture made from a radiograph: a heatmap, a drawing of landmarks."""
+"""Secondary Capture of a picture made from a chest radiograph: a heatmap, a drawing of landmarks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ def picture(
     result.Modality = "OT"
     result.ConversionType = "WSD"
     result.ImageType = ["DERIVED", "SECONDARY"]
+    result.BodyPartExamined = "CHEST"  # all that these models look at; unpaired, hence without laterality
     result.DerivationDescription = ascii_text(description)[:1024]
     result.SourceImageSequence = [_source_image(source)]
     _inherit(result, source)
@@ -76,8 +77,6 @@ def _inherit(result: Dataset, source: Dataset) -> None:
     orientation = text(source, "PatientOrientation").split("\\")
     is_pair = len(orientation) == 2 and all(each and set(each) <= set("APRLHF") for each in orientation)
     result.PatientOrientation = orientation if is_pair else None
-    laterality = text(source, "Laterality").strip()
-    result.Laterality = laterality if laterality in ("R", "L") else None
     burned_in = text(source, "BurnedInAnnotation").strip().upper()
     if burned_in in ("YES", "NO"):
         result.BurnedInAnnotation = burned_in
