@@ -31,3 +31,10 @@ TRITON_RESTARTS = Counter("radgate_triton_restarts", "Restarts of the embedded T
 JOBS_WAITING = Gauge("radgate_jobs_waiting", "Jobs that wait for their turn", ["queue"])
 JOBS_RUNNING = Gauge("radgate_jobs_running", "Jobs that run in this process", ["kind"])
 JOBS_ENDED = Counter("radgate_jobs_ended", "Jobs that ended in this process", ["kind", "state"])
+OUTBOUND_SECONDS = Histogram(
+    "radgate_outbound_seconds",
+    "Time of one request to a peer, its answer's body included",
+    ["peer", "operation", "outcome"],
+    buckets=BUCKETS,
+)
+OUTBOUND_BYTES = Counter("radgate_outbound_bytes", "Bytes received from a peer", ["peer", "operation"])

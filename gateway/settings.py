@@ -60,6 +60,13 @@ class Settings(BaseSettings):
         (), description="Folders that results may be written to, separated by ':'; empty: any (loopback only)"
     )
 
+    peers_file: Path | None = Field(
+        None, description="JSON list of the DICOMweb and FHIR peers that may be reached; empty: none"
+    )
+    peer_max_bytes: int = Field(8 * 2**30, ge=1, description="Bytes that one retrieval may bring")
+    peer_max_instances: int = Field(10_000, ge=1, description="Instances that one retrieval may bring")
+    peer_timeout_seconds: float = Field(3600.0, gt=0, description="Deadline of one retrieval or export")
+
     jwt_secret: SecretStr = Field(
         SecretStr(""), description="Signs tokens, ≥ 32 bytes; empty: made on first start"
     )
