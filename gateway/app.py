@@ -4,21 +4,12 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Coroutine
-from datetime import timedelta
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from gateway.accounts.secrets import secret_from
-from gateway.accounts.tokens import TokenVerifier
-from gateway.apis import chest_xray
-from gateway.apis.chest_xray.bulk import KIND, QUEUE, Bulk
-from gateway.apis.chest_xray.bulk_job import BulkWork
-from gateway.apis.chest_xray.reports import ReportWorkers
-from gateway.apis.chest_xray.service import ChestXray
-from gateway.files.roots import Roots
-from gateway.jobs.dbos_engine import dbos_job_engine
+from gateway.apis.api import Api, Builder, Instance, in_background
+from gateway.apis.chest_xray import chest_xray
 from gateway.settings import Settings
 from gateway.storage.engine import open_database
 from gateway.triton.canary import Canary
@@ -31,6 +22,7 @@ from gateway.web.problem import problem_answer
 
 logger = logging.getLogger(__name__)
 
+APIS: Sequence[Builder] = (chest_xray,)
 KEEPALIVE_SECONDS = 15.0
 """How long an idle or dripping connection stays open; aiohttp's own default is an hour."""
 
@@ -54,15 +46,13 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
         server = await _embedded(settings, stack)
         triton = TritonClient(server.url if server else settings.triton_url)
         stack.push_async_callback(triton.close)
-        reports = ReportWorkers(settings.report_workers)
-        stack.callback(reports.close)
-        service = _chest_xray(settings, triton, reports)
-        bulk = await stack.enter_async_context(_bulk(settings, service))
-        canary = Canary({"chest_xray": service.canary}, server)
-        service.on_failure = lambda: canary.doubt("chest_xray")
-        await stack.enter_async_context(_listening(settings, service, bulk, canary))
-        await stack.enter_async_context(_in_background(canary.run()))
-        await stack.enter_async_context(_in_background(reports.warm_up()))
+        database = await open_database(settings.database, pool_size=settings.database_pool_size)
+        stack.push_async_callback(database.close)
+        canary = Canary({}, server)
+        instance = Instance(settings, triton, database, canary)
+        apis = [await stack.enter_async_context(api(instance)) for api in APIS]
+        await stack.enter_async_context(_listening(settings, apis, canary))
+        await stack.enter_async_context(in_background(canary.run()))
         yield canary
 
 
@@ -81,78 +71,37 @@ async def _embedded(settings: Settings, stack: contextlib.AsyncExitStack) -> Emb
     return server
 
 
-def _chest_xray(settings: Settings, triton: TritonClient, reports: ReportWorkers) -> ChestXray:
-    return ChestXray(
-        triton,
-        reports,
-        input_roots=Roots(settings.input_roots),
-        output_roots=Roots(settings.output_roots),
-        in_flight=settings.chest_xray_in_flight,
-        timeout_seconds=settings.chest_xray_timeout_seconds,
-        gate=settings.chest_xray_gate,
-        site=settings.site,
-    )
+def public_applications(settings: Settings, apis: Sequence[Api]) -> dict[int, web.Application]:
+    """Build the applications by port: all APIs on one, and an API alone where its contract has a port."""
+    below = {path: answer for api in apis for path, answer in api.below.items()}
+    applications = {settings.port: (application(problem_answer, below), apis)}
+    for api in apis:
+        if api.port is not None:
+            applications[api.port] = (application(api.error_answer), [api])
+    for app, its_apis in applications.values():
+        _mount_all(app, its_apis)
+    return {port: app for port, (app, _) in applications.items()}
+
+
+def _mount_all(app: web.Application, apis: Sequence[Api]) -> None:
+    for api in apis:
+        for group in api.groups:
+            mount(app, group.routes, group.error_answer, api=api.name)
+        if api.stopping is not None:
+            app.on_shutdown.append(_when_stopping(api.stopping))
+    mount(app, docs_routes({api.name: api.openapi for api in apis}), problem_answer, api="docs")
+
+
+def _when_stopping(call: Callable[[], Awaitable[None]]) -> Callable[[web.Application], Awaitable[None]]:
+    async def stopping(_: web.Application) -> None:
+        await call()
+
+    return stopping
 
 
 @contextlib.asynccontextmanager
-async def _bulk(settings: Settings, service: ChestXray) -> AsyncIterator[Bulk]:
-    """Open the database and run jobs; those that do not end in time go on at the next start."""
-    roots = {"input_roots": Roots(settings.input_roots), "output_roots": Roots(settings.output_roots)}
-    work = BulkWork(service, **roots, in_flight=settings.chest_xray_bulk_in_flight)
-    database = await open_database(settings.database, pool_size=settings.database_pool_size)
-    try:
-        engine = dbos_job_engine(
-            database,
-            kinds={KIND: work.run},
-            queues={QUEUE: settings.chest_xray_bulk_jobs},
-            executor_id=settings.executor,
-            retention=timedelta(days=settings.job_retention_days),
-            dead_after=timedelta(seconds=settings.executor_timeout_seconds),
-        )
-        await engine.start()
-        try:
-            yield Bulk(
-                engine,
-                **roots,
-                studies=settings.chest_xray_bulk_layout == "studies",
-                manifest=settings.chest_xray_bulk_manifest,
-            )
-        finally:
-            await engine.close()
-    finally:
-        await database.close()
-
-
-def token_verifier(settings: Settings) -> TokenVerifier:
-    """Build the verifier of the secret in force, and of the previous one during a rotation."""
-    secrets = [secret_from(settings.jwt_secret.get_secret_value() or None, settings.secret_file)]
-    if previous := settings.jwt_previous_secret.get_secret_value():
-        secrets.append(previous)
-    return TokenVerifier(secrets, settings.jwt_denied_file)
-
-
-def public_applications(
-    settings: Settings, service: ChestXray, bulk: Bulk, tokens: TokenVerifier
-) -> dict[int, web.Application]:
-    """Build the applications by port: all APIs on one, and each alone on its contract's port."""
-    everything = application(problem_answer)
-    alone = application(chest_xray.error_answer)
-    for app in (everything, alone):
-        mount(app, chest_xray.routes(service, tokens), chest_xray.error_answer, api="chest_xray")
-        mount(app, chest_xray.bulk_routes(bulk, tokens), chest_xray.bulk_error_answer, api="chest_xray")
-        app.on_shutdown.append(lambda _: bulk.stop_waiting())
-        mount(app, docs_routes({"chest_xray": chest_xray.OPENAPI}), problem_answer, api="docs")
-    return {settings.port: everything, settings.chest_xray_port: alone}
-
-
-@contextlib.asynccontextmanager
-async def _listening(
-    settings: Settings, service: ChestXray, bulk: Bulk, canary: Canary
-) -> AsyncIterator[None]:
-    sites = [
-        (settings.host, port, app)
-        for port, app in public_applications(settings, service, bulk, token_verifier(settings)).items()
-    ]
+async def _listening(settings: Settings, apis: Sequence[Api], canary: Canary) -> AsyncIterator[None]:
+    sites = [(settings.host, port, app) for port, app in public_applications(settings, apis).items()]
     sites.append((settings.admin_host, settings.admin_port, admin_application(lambda: canary.ready)))
     runners = [await _listen(*site, settings.shutdown_timeout_seconds) for site in sites]
     try:
@@ -174,14 +123,3 @@ async def _listen(
     await web.TCPSite(runner, host, port).start()
     logger.info("listening on http://%s:%s", host, port)
     return runner
-
-
-@contextlib.asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -4,12 +4,16 @@ GatewayError                        500 internal_error        never with the cau
 ├─ InvalidRequest                   400 invalid_request       the field and what is wrong with it
 │   ├─ InvalidImage                 422 invalid_image         not decodable, wrong modality or view
 │   ├─ PayloadTooLarge              413 payload_too_large
+│   ├─ UnprocessableRequest         422 unprocessable         an idempotency key used for another body
 │   └─ UnsupportedMediaType         415 unsupported_media_type
 ├─ Unauthenticated                  401 unauthenticated
+├─ Forbidden                        403 forbidden             an API key is missing or does not hold
 ├─ NotFound                         404 not_found
 ├─ Conflict                         409 conflict              the name is taken by another request
+├─ RateLimited                      429 rate_limited          one caller, too much at a time
 ├─ OutputFailed                     500 output_failed         the results could not be written
 ├─ InferenceFailed                  502 inference_failed      Triton answered, badly
+├─ Busy                             503 busy                  all callers together, too much at a time
 ├─ ModelUnavailable                 503 model_unavailable
 ├─ InferenceTimeout                 504 inference_timeout
 └─ OutboundError                    502 outbound_failed         a peer (DICOMweb, FHIR); never an address
@@ -27,10 +31,13 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+        self.retry_after_seconds = retry_after_seconds
 
 
 class InvalidRequest(GatewayError):
@@ -54,6 +61,13 @@ class PayloadTooLarge(InvalidRequest):
     code = "payload_too_large"
 
 
+class UnprocessableRequest(InvalidRequest):
+    """The request is well formed, and contradicts what was said before."""
+
+    status = 422
+    code = "unprocessable"
+
+
 class UnsupportedMediaType(InvalidRequest):
     """The body is not of the media type that this route accepts."""
 
@@ -68,6 +82,13 @@ class Unauthenticated(GatewayError):
     code = "unauthenticated"
 
 
+class Forbidden(GatewayError):
+    """Whoever asks may not, whatever they ask for."""
+
+    status = 403
+    code = "forbidden"
+
+
 class NotFound(GatewayError):
     """No such object, or it is another account's."""
 
@@ -76,10 +97,17 @@ class NotFound(GatewayError):
 
 
 class Conflict(GatewayError):
-    """The request cannot stand beside what is there already."""
+    """The request cannot stand beside what is there already, or not yet: `retry_after_seconds` says when."""
 
     status = 409
     code = "conflict"
+
+
+class RateLimited(GatewayError):
+    """The caller asks for more at a time than it may."""
+
+    status = 429
+    code = "rate_limited"
 
 
 class OutputFailed(GatewayError):
@@ -97,6 +125,13 @@ class InferenceFailed(GatewayError):
 
     status = 502
     code = "inference_failed"
+
+
+class Busy(GatewayError):
+    """The instance holds as much as it can."""
+
+    status = 503
+    code = "busy"
 
 
 class ModelUnavailable(GatewayError):

@@ -38,3 +38,10 @@ OUTBOUND_SECONDS = Histogram(
     buckets=BUCKETS,
 )
 OUTBOUND_BYTES = Counter("radgate_outbound_bytes", "Bytes received from a peer", ["peer", "operation"])
+BODY_BYTES = Gauge("radgate_body_bytes", "Bytes of request bodies that are held or about to be")
+BILLING_OUTCOMES = Counter(
+    "radgate_billing_outcomes", "Answered predictions by what they cost", ["endpoint", "reason"]
+)
+STREAM_DISCONNECTS = Counter(
+    "radgate_stream_disconnects", "Streams whose caller left before their end", ["endpoint"]
+)

@@ -87,6 +87,21 @@ class Settings(BaseSettings):
         "patients", description="`studies` keeps every film of a patient apart in bulk inference"
     )
     chest_xray_bulk_manifest: bool = Field(False, description="Leave bulk_manifest.jsonl with the results")
+    vhs_alias: bool = Field(False, description="Serve the VHS API below /vhs/v3 as well as below /v3")
+    vhs_model_version: str = Field(
+        "3.3.0-ensemble", min_length=1, max_length=64, description="`model_version` in the VHS API's answers"
+    )
+    vhs_models: int = Field(5, ge=1, description="`models_loaded` of /v3/health when all is well")
+    vhs_pop: bool = Field(False, description="Take photos of screens (picture of a picture)")
+    vhs_pop_models: int = Field(5, ge=1, description="`pop_models_loaded` of /v3/health when all is well")
+    vhs_in_flight: int = Field(4, ge=1, description="Pictures in Triton at a time")
+    vhs_in_flight_per_key: int = Field(
+        0, ge=0, description="Requests of one API key at a time; 0: any number"
+    )
+    vhs_timeout_seconds: float = Field(300.0, gt=0, description="From a request's beginning to its answer")
+    body_budget_bytes: int = Field(
+        2**30, ge=140 * 2**20, description="Bytes of large request bodies that are held at a time"
+    )
     report_workers: int = Field(
         default_factory=_default_workers, ge=1, description="Processes that build PDFs"
     )

@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from gateway.accounts.tokens import TokenVerifier, issue
+from gateway.apis import chest_xray
 from gateway.apis.chest_xray.bulk import Bulk
 from gateway.apis.chest_xray.reports import ReportWorkers
 from gateway.apis.chest_xray.service import ChestXray
@@ -123,7 +124,8 @@ def serve_service(aiohttp_client, no_environment):
     async def serve(service: ChestXray, *, all_apis: bool = False, bulk: Bulk | None = None):
         settings = Settings()
         without_jobs = Bulk(NoJobs(), input_roots=Roots(), output_roots=Roots())
-        apps = public_applications(settings, service, bulk or without_jobs, TokenVerifier([SECRET]))
+        api = chest_xray.api_of(settings, service, bulk or without_jobs, TokenVerifier([SECRET]))
+        apps = public_applications(settings, [api])
         return await aiohttp_client(apps[settings.port if all_apis else settings.chest_xray_port])
 
     return serve

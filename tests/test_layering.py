@@ -10,7 +10,7 @@ STEPS = ("gateway.imaging", "gateway.triton.backend", "gateway.triton.networks",
 ALLOWED = {
     "gateway/imaging": ("gateway.imaging",),
     "gateway/web": ("gateway.web", "gateway.accounts", "gateway.errors", "gateway.metrics"),
-    "gateway/accounts": ("gateway.accounts", "gateway.errors"),
+    "gateway/accounts": ("gateway.accounts", "gateway.storage", "gateway.errors"),
     "gateway/files": ("gateway.files", "gateway.errors"),
     "gateway/storage": ("gateway.storage",),
     "gateway/jobs": ("gateway.jobs", "gateway.storage", "gateway.errors", "gateway.metrics"),
@@ -37,13 +37,22 @@ ONLY_IN = {
     "sqlalchemy": {"gateway/storage", "gateway/jobs"},
     "alembic": {"gateway/storage"},
     "aiohttp": {"gateway/web", "gateway/apis", "gateway/outbound", "gateway/app.py"},
-    "imagecodecs": {"gateway/imaging/dicom/plugins.py", "gateway/imaging/png.py"},
+    "imagecodecs": {
+        "gateway/imaging/dicom/plugins.py",
+        "gateway/imaging/png.py",
+        "gateway/imaging/png_file.py",
+    },
+    "simplejpeg": {"gateway/imaging/jpeg_file.py"},
     "rle": {"gateway/imaging/dicom/plugins.py"},
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
     "highdicom": {"gateway/imaging/results"},
     "reportlab": {"gateway/imaging/report"},
-    "PIL": {"gateway/imaging/overlay.py"},
+    "PIL": {
+        "gateway/imaging/overlay.py",
+        "gateway/imaging/lettering.py",
+        "gateway/imaging/vhs/drawing.py",
+    },
     "cv2": {"gateway/imaging"},
 }
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.accounts.secrets import SecretRefused
-from gateway.app import token_verifier
+from gateway.apis.chest_xray import token_verifier
 from gateway.settings import Settings, is_loopback
 
 pytestmark = pytest.mark.usefixtures("no_environment")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from gateway.accounts.secrets import SecretRefused
-from gateway.app import token_verifier
+from gateway.apis.chest_xray import token_verifier
 from gateway.settings import Settings, faults
 from gateway.triton.installation import Installation, TritonNotInstalled
 from tools.preflight import problems

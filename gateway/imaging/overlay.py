@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gateway.imaging.chest_xray import FINDINGS, Finding, calibrate, sigmoid
+from gateway.imaging.lettering import BOLD, PLAIN, typeface
 from gateway.imaging.radiograph import film_box
 from gateway.imaging.wording import hundredths
 
@@ -197,7 +197,7 @@ def _lay_panel(target: NDArray[np.uint8], panel: _Panel) -> None:
 @lru_cache(maxsize=64)
 def _panel(lines: tuple[tuple[str, str], ...], font_px: int) -> _Panel:
     """Set the legend's text; colours come when it is laid on a film."""
-    text, bold = _font("DejaVuSans.ttf", font_px), _font("DejaVuSans-Bold.ttf", font_px)
+    text, bold = typeface(PLAIN, font_px), typeface(BOLD, font_px)
     pad, line = round(font_px * 0.8), round(font_px * 1.4)
     wanted = [_WATERMARK, _NOTHING_FOUND] + [f"{name}   {score}" for name, score in lines]
     width = round(max(bold.getlength(words) for words in wanted)) + 2 * pad
@@ -230,8 +230,3 @@ def _draw_ticks(
         at = x + round(share * (width - 1))
         draw.line((at, y + height, at, y + height + height // 3), 255)
         draw.text((at, y + height + height // 3), label, 255, font, anchor=anchor)
-
-
-@lru_cache(maxsize=32)
-def _font(name: str, size_px: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(__file__).parent / "fonts" / name, size_px)

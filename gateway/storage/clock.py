@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Dialect, literal
+from sqlalchemy import BigInteger, ColumnElement, Dialect, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -49,3 +50,9 @@ def ago(period: timedelta) -> ColumnElement[datetime]:
     """Give the instant this long before now, by the database's clock."""
     milliseconds = literal(period // timedelta(milliseconds=1), BigInteger)
     return Now().op("-", return_type=Instant())(milliseconds)
+
+
+async def read_clock(connection: AsyncConnection) -> datetime:
+    """Give the time on the database's clock."""
+    now: datetime = (await connection.execute(select(Now()))).scalar_one()
+    return now

@@ -4,6 +4,8 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -95,4 +97,108 @@ executors = Table(
     Column("executor_id", String(200), primary_key=True),
     Column("boot_id", String(64), nullable=False),
     Column("heartbeat_at", Instant, nullable=False),
+)
+
+# Whom we bill. Rates of our own making apply unless an enterprise has its own.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("tier", String(16), nullable=False),
+    Column("auto_tier", Boolean, nullable=False, server_default=false()),  # by the month's volume instead
+    Column("custom_single_cents", Integer),
+    Column("custom_session_cents", Integer),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("tier IN ('paygo', 'starter', 'professional', 'enterprise')", name="tier"),
+)
+
+# The key itself is nowhere; its id is a part of it that may be shown.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("key_sha256", String(64), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    Column("last_used_day", Date),
+)
+
+# Append-only, triggers see to it: one row for each outcome, charged or not. A correction is another
+# row, which `voids` an event and carries its cents with a minus, so that a bill is a sum of `rate_cents`.
+usage_events = Table(
+    "usage_events",
+    metadata,
+    Column("event_id", String(200), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("period", String(7), nullable=False),  # YYYY-MM of `at`, in UTC; of what it voids, if so
+    Column("endpoint", Text, nullable=False),
+    Column("call_type", String(16), nullable=False),
+    Column("billable", Boolean, nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("seq", Integer),  # 1, 2, 3… of the account's charged calls in its period
+    Column("monthly_usage", Integer, nullable=False),
+    Column("tier", String(16), nullable=False),
+    Column("rate_cents", Integer),
+    Column("uuid_sha256", String(64)),
+    Column("result_code", Integer),
+    Column("model_version", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("voids", String(200), ForeignKey("usage_events.event_id"), unique=True),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("account_id", "period", "seq"),
+    CheckConstraint("call_type IN ('single', 'session')", name="call_type"),
+    CheckConstraint(
+        "reason IN ('valid_vhs', 'no_valid_vhs', 'recheck_24h', 'billing_error', 'void')", name="reason"
+    ),
+    CheckConstraint("billable = (seq IS NOT NULL)", name="seq"),
+    CheckConstraint("(billable OR voids IS NOT NULL) = (rate_cents IS NOT NULL)", name="rate_cents"),
+)
+
+# n = charged events = greatest seq; n - voided = what the customer is told.
+usage_counters = Table(
+    "usage_counters",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("period", String(7), primary_key=True),
+    Column("n", Integer, nullable=False),
+    Column("voided", Integer, nullable=False, server_default="0"),
+)
+
+# When a patient was charged last: for a day after, the next calls are free.
+recheck_grace = Table(
+    "recheck_grace",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("uuid_sha256", String(64), primary_key=True),
+    Column("billed_at", Instant, nullable=False),
+    Column("event_id", String(200), nullable=False),
+)
+
+# Answers kept for callers that ask again under the same Idempotency-Key.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("route", String(200), primary_key=True),
+    Column("key_sha256", String(64), primary_key=True),
+    Column("body_sha256", String(64), nullable=False),
+    Column("response", LargeBinary),  # none while the first call is at work
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
+# A patient's history: one row for each call that gave a valid measurement.
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("event_id", String(200), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("uuid_sha256", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("vhs", Double, nullable=False),
+    Column("vlas", Double),
+    Index("ix_measurements_account_id_uuid_sha256_at", "account_id", "uuid_sha256", "at"),
 )

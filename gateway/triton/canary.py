@@ -57,16 +57,23 @@ class Canary:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._probes = probes
+        self._probes: dict[str, Probe] = {}
         self._server = server
         self._clock = clock
-        self._ready = dict.fromkeys(probes, False)
+        self._ready: dict[str, bool] = {}
         self._seen: set[str] = set()
         self._failures = 0
         self._patient_until = clock() + SILENCE_SECONDS
         self._next_round = 0.0
         self._vain_restarts = 0
         self._next_restart = 0.0
+        for pipeline, probe in probes.items():
+            self.watch(pipeline, probe)
+
+    def watch(self, pipeline: str, probe: Probe) -> None:
+        """Take a pipeline in; it is not ready yet."""
+        self._probes[pipeline] = probe
+        self._ready[pipeline] = False
 
     @property
     def ready(self) -> dict[str, bool]:

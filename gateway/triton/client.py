@@ -71,7 +71,8 @@ class TritonClient:
         Parameters
         ----------
         inputs
-            Arrays by tensor name, batch axis included where the model has one.
+            Arrays by tensor name, batch axis included where the model has one; BYTES tensors as dtype
+            object holding `bytes`.
         outputs
             Names of the wanted outputs; all when empty.
         parameters
@@ -123,13 +124,21 @@ def _request(
 ) -> Any:
     request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
     for name, array in inputs.items():
-        request.inputs.add(name=name, datatype=NAMES[array.dtype], shape=array.shape)
-        request.raw_input_contents.append(array.tobytes())
+        datatype = "BYTES" if array.dtype == object else NAMES[array.dtype]
+        request.inputs.add(name=name, datatype=datatype, shape=array.shape)
+        request.raw_input_contents.append(_raw(array))
     for name in outputs:
         request.outputs.add(name=name)
     for key, value in parameters.items():
         request.parameters[key].string_param = value
     return request
+
+
+def _raw(array: np.ndarray) -> bytes:
+    if array.dtype != object:
+        return array.tobytes()
+    # Each element is a 4-byte little-endian length, then its data.
+    return b"".join(part for each in array.flat for part in (len(each).to_bytes(4, "little"), each))
 
 
 def _outputs(response: Any) -> dict[str, np.ndarray]:
@@ -146,7 +155,7 @@ def _array(datatype: str, shape: tuple[int, ...], raw: bytes) -> np.ndarray:
 
 
 def _elements(raw: bytes) -> list[bytes]:
-    """Split a BYTES tensor: each element is a 4-byte little-endian length, then its data."""
+    """Split a BYTES tensor; see `_raw`."""
     elements = []
     offset = 0
     while offset < len(raw):

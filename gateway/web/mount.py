@@ -6,8 +6,10 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -31,14 +33,33 @@ class MethodNotAllowed(InvalidRequest):
     code = "method_not_allowed"
 
 
-def application(unrouted: ErrorAnswer) -> web.Application:
+class BegunAnswer(ABC):
+    """An answer whose status is sent: whatever goes wrong from there on has to be said in it."""
+
+    @abstractmethod
+    async def end(self, error: GatewayError) -> web.StreamResponse:
+        """Say what went wrong, and end the answer."""
+
+
+BEGUN = web.RequestKey("begun", BegunAnswer)
+"""Under this key of a request stands its answer, once it has begun."""
+
+
+def application(
+    unrouted: ErrorAnswer, below: Mapping[str, ErrorAnswer] = MappingProxyType({})
+) -> web.Application:
     """Build the application of one port.
 
     Parameters
     ----------
     unrouted
         Answers for paths and methods that no API of this port has.
+    below
+        Beginning of a path to who answers instead, below it.
     """
+
+    def answer_for(request: web.Request) -> ErrorAnswer:
+        return next((each for path, each in below.items() if request.path.startswith(path)), unrouted)
 
     @web.middleware
     async def answer_unrouted(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -48,9 +69,9 @@ def application(unrouted: ErrorAnswer) -> web.Application:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            response = unrouted(NotFound("no such path"))
+            response = answer_for(request)(NotFound("no such path"))
         except web.HTTPMethodNotAllowed as error:
-            response = unrouted(MethodNotAllowed(f"use {error.headers['Allow']}"))
+            response = answer_for(request)(MethodNotAllowed(f"use {error.headers['Allow']}"))
             response.headers["Allow"] = error.headers["Allow"]
         return _finish(request, response, "none", 0.0)
 
@@ -96,13 +117,25 @@ async def _safely(handler: Handler, request: web.Request, error_answer: ErrorAns
     try:
         return await handler(request)
     except GatewayError as error:
-        return error_answer(error)
+        return await _answer_to(error, request, error_answer)
     except (asyncio.CancelledError, web.HTTPException):
         raise
     except Exception as error:
         # The error's own text may hold a caller's data, so only its type and place are logged.
         logger.error("%s at %s", type(error).__name__, _place(error))
-        return error_answer(GatewayError("internal error"))
+        return await _answer_to(GatewayError("internal error"), request, error_answer)
+
+
+async def _answer_to(
+    error: GatewayError, request: web.Request, error_answer: ErrorAnswer
+) -> web.StreamResponse:
+    begun: BegunAnswer | None = request.get(BEGUN)
+    if begun is not None:
+        return await begun.end(error)
+    response = error_answer(error)
+    if error.retry_after_seconds is not None:
+        response.headers.setdefault("Retry-After", str(error.retry_after_seconds))
+    return response
 
 
 def _place(error: BaseException) -> str:

@@ -1,16 +1,35 @@
-"""Bulk inference over a real job engine, on SQLite."""
+"""Bulk inference over a real job engine, and the VHS API over real accounts, on SQLite."""
 
 import contextlib
 import json
+import shutil
+from io import BytesIO
 
 import pytest
+from aiohttp import web
 
+from gateway.accounts.keys import ApiKeys
+from gateway.accounts.ledger import Ledger
+from gateway.accounts.register import Accounts, Terms
+from gateway.apis import vhs
+from gateway.apis.api import Instance
 from gateway.apis.chest_xray.bulk import KIND, QUEUE, Bulk
 from gateway.apis.chest_xray.bulk_job import BulkWork
+from gateway.apis.vhs.api import parts_of
+from gateway.apis.vhs.charges import Charges
+from gateway.apis.vhs.inference import Pipeline
+from gateway.app import public_applications
+from gateway.errors import Conflict
 from gateway.files.roots import Roots
 from gateway.jobs.dbos_engine import dbos_job_engine
-from gateway.storage.engine import open_database
+from gateway.settings import Settings
+from gateway.storage.engine import database_url, open_database
+from gateway.storage.migrate import upgrade
+from gateway.triton.canary import Canary
+from tests.accounts.conftest import Clock
 from tests.apis.bulk_callers import Caller
+from tests.apis.vhs_callers import FakePipeline
+from tests.fakes.triton import FakeTriton
 
 
 @pytest.fixture
@@ -100,3 +119,152 @@ def manifest(output_folder):
 def inferred(triton):
     """Give how many films Triton was sent."""
     return lambda: len(triton.calls)
+
+
+# The VHS API, with real accounts on SQLite
+
+
+@pytest.fixture
+def pipeline():
+    """The fake pipeline behind the VHS API."""
+    return FakePipeline()
+
+
+@pytest.fixture
+def vhs_triton(pipeline):
+    fake = FakeTriton({"vhs": pipeline})
+    yield fake
+    assert not fake.broken
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """A database file with all tables, to be copied: making them takes a while."""
+    path = tmp_path_factory.mktemp("database") / "app.db"
+    upgrade(database_url(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+async def database(tmp_path, empty_database):
+    shutil.copy(empty_database, tmp_path / "app.db")
+    opened = await open_database(f"sqlite:///{tmp_path / 'app.db'}")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def new_key(database):
+    """Open an account, unless it is there, and make a key of it."""
+
+    async def make(account: str = "Clinic", **terms) -> str:
+        with contextlib.suppress(Conflict):
+            await Accounts(database).create(account, Terms(**terms))
+        return (await ApiKeys(database).create(account)).raw
+
+    return make
+
+
+@pytest.fixture
+async def key(new_key):
+    """A key of the account Clinic, which pays as it goes."""
+    return await new_key()
+
+
+@pytest.fixture
+async def ledger(database, clock, tmp_path):
+    return Ledger(database, tmp_path / "voids", clock=clock)
+
+
+@pytest.fixture
+async def canary():
+    """The watch of the pipelines; `vhs` is ready."""
+    watch = Canary({"vhs": _passes}, None)
+    await watch.tick()
+    return watch
+
+
+@pytest.fixture
+def vhs_api(vhs_triton, database, ledger, canary, no_environment, tmp_path):
+    """Put the VHS API together, as `gateway.apis.vhs.api` does, with settings."""
+
+    def make(heartbeat_seconds=15.0, **changes):
+        settings = Settings(data_dir=tmp_path, **changes)
+        instance = Instance(settings, vhs_triton, database, canary)
+        charges = Charges(ledger, model_version=settings.vhs_model_version)
+        service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight)
+        service.on_failure = lambda: canary.doubt("vhs")
+        parts = parts_of(instance, service, ledger, charges)
+        return settings, vhs.api_of(settings, parts._replace(heartbeat_seconds=heartbeat_seconds))
+
+    return make
+
+
+@pytest.fixture
+def serve_vhs(aiohttp_client, vhs_api):
+    """Serve the VHS API over HTTP on the port of all APIs; gives a client."""
+
+    async def serve(**changes):
+        settings, api = vhs_api(**changes)
+        return await aiohttp_client(public_applications(settings, [api])[settings.port])
+
+    return serve
+
+
+@pytest.fixture
+async def listen_vhs(vhs_api):
+    """Listen as an instance does, which does not cancel what a caller leaves; aiohttp's test server does.
+
+    Gives the URL, and what stops it.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def listen(**changes):
+            settings, api = vhs_api(**changes)
+            app = public_applications(settings, [api])[settings.port]
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            host, port = runner.addresses[0]
+            return f"http://{host}:{port}", runner.cleanup
+
+        yield listen
+
+
+@pytest.fixture
+def usage(database, ledger, key):
+    """Give what the account of the key has used this month."""
+
+    async def look():
+        caller = await ApiKeys(database).caller(key)
+        return await ledger.usage(caller.account)
+
+    return look
+
+
+@pytest.fixture
+async def vhs_client(serve_vhs):
+    return await serve_vhs()
+
+
+@pytest.fixture
+def post(vhs_client, key):
+    """POST fields with the key; gives the status and the body."""
+
+    async def post(path="/v3/predict", headers=(), **fields):
+        sent = {"x-api-key": key, "Content-Type": "application/json", **dict(headers)}
+        response = await vhs_client.post(path, data=BytesIO(json.dumps(fields).encode()), headers=sent)
+        assert response.content_type == "application/json"
+        return response.status, await response.json()
+
+    return post
+
+
+async def _passes():
+    """Come back, as a canary."""

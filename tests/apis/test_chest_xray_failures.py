@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from gateway.accounts.tokens import TokenVerifier
+from gateway.apis import chest_xray
 from gateway.apis.chest_xray.bulk import Bulk
 from gateway.apis.chest_xray.schema import SingleInference
 from gateway.apis.chest_xray.service import ChestXray
@@ -346,7 +347,8 @@ async def served(service):
     """Listen as an instance does, which does not cancel what a caller leaves; aiohttp's test server does."""
     settings = Settings()
     bulk = Bulk(None, input_roots=Roots(), output_roots=Roots())
-    app = public_applications(settings, service, bulk, TokenVerifier([SECRET]))[settings.chest_xray_port]
+    api = chest_xray.api_of(settings, service, bulk, TokenVerifier([SECRET]))
+    app = public_applications(settings, [api])[settings.chest_xray_port]
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -4,6 +4,7 @@ Whatever goes in or comes out under another name, dtype or rank than the config 
 config stays the only statement of the contract.
 """
 
+import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from gateway.errors import InvalidImage
+from gateway.errors import InferenceTimeout, InvalidImage
 from gateway.imaging.chest_xray import FINDINGS, OperatingPoint, OperatingPoints
 from gateway.imaging.chest_xray_steps import Model, conclude, images_of, prepare
 from gateway.imaging.errors import ImageError
@@ -90,7 +91,10 @@ class FakeTriton:
         self.calls.append(Call(model, dict(inputs), tuple(outputs), parameters, request_id, timeout_seconds))
         answer: Any = self.answers[model](inputs, parameters)
         if inspect.isawaitable(answer):
-            answer = await answer
+            try:
+                answer = await asyncio.wait_for(answer, timeout_seconds)
+            except asyncio.TimeoutError as error:
+                raise InferenceTimeout(f"{model} did not answer in time") from error
         self._require(config, "output", answer, list(outputs))
         return {name: answer[name] for name in outputs or answer}
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.accounts.tokens import TokenVerifier
-from gateway.app import token_verifier
+from gateway.apis.chest_xray import token_verifier
 from gateway.settings import Settings
 from tools.__main__ import app
 

@@ -24,10 +24,10 @@ async def test_numbers_events_and_ends_with_them(aiohttp_client):
 
     response = await get(aiohttp_client, events)
     assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, no-cache, no-transform"
     assert response.headers["X-Accel-Buffering"] == "no"
     assert await response.text() == (
-        'id: 1\nevent: progress\ndata: {"done": 1}\n\nid: 2\nevent: end\ndata: "line\\nline"\n\n'
+        'id: 1\nevent: progress\ndata: {"done":1}\n\nid: 2\nevent: end\ndata: "line\\nline"\n\n'
     )
 
 
@@ -38,7 +38,7 @@ async def test_says_that_it_is_still_there(aiohttp_client):
         yield Event("b", 2)
 
     text = await (await get(aiohttp_client, events, heartbeat_seconds=0.03)).text()
-    assert text.count(": still here\n\n") >= 2
+    assert text.count(": keep-alive\n\n") >= 2
     assert text.startswith("id: 1\n") and "id: 2\nevent: b\n" in text
 
 

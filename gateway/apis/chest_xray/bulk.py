@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.bulk_films import BulkRequest
@@ -100,7 +100,7 @@ class Bulk:
         await self.status(job_id, account)
         return await self._engine.cancel(job_id, account=account)
 
-    async def events(self, job_id: str, account: str) -> AsyncIterator[Event]:
+    async def events(self, job_id: str, account: str) -> AsyncGenerator[Event, None]:
         """Give the status now and after each change; the last event is the end."""
         await self.status(job_id, account)
         async for status in self._watched(job_id, account):

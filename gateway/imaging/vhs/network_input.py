@@ -1,15 +1,13 @@
 """A picture to the network's input: one window, one square."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.imaging.grey_window import grey_window as grey_window
 from gateway.imaging.letterbox import letterbox
 
 INPUT_SIZE_PX = 512
 """Side of the network's square input; a contract test holds it against the graph."""
-WINDOW_SHARES = (0.01, 0.99)
-"""Percentiles of the picture's grey levels that become 0 and 1."""
 
 
 def network_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -30,11 +28,3 @@ def network_input(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     square -= lower
     square *= np.float32(1 / max(upper - lower, 1))
     return np.asarray(square.clip(0, 1)[np.newaxis], np.float32)
-
-
-def grey_window(picture: NDArray[np.uint8]) -> tuple[int, int]:
-    """Give the grey levels below which 1 % and 99 % of a picture's pixels lie."""
-    counts = cv2.calcHist([picture], [0], None, [256], [0, 256])[:, 0]
-    shares = np.cumsum(counts, dtype=np.float64) / picture.size
-    lower, upper = np.searchsorted(shares, WINDOW_SHARES)
-    return int(lower), int(min(upper, 255))

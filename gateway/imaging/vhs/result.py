@@ -63,7 +63,9 @@ class Assessment:
     classifier_confidence: float | None = None
     """Probability of the decision whether this is a lateral canine thorax, 0.5 to 1; None without one."""
     vhs_sd: float | None = None
-    """Standard deviation of the folds' own VHS; for logs."""
+    """Standard deviation of the folds' own VHS; for logs, like `fault`."""
+    fault: str | None = None
+    """Why there is no VHS, or no VLAS beside it."""
 
     @property
     def result_description(self) -> str:
