@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 
 from gateway.imaging.results import Model, Stamp, encoded
 from gateway.imaging.vhs.landmarks import LANDMARKS
+from gateway.imaging.vhs.result import OPTIMAL, Assessment, Landmark
 from tests.dicom_files import EXPLICIT, chest_header, dicom_file, film
 from tests.fakes.triton import chest_xray_answer
 
@@ -60,18 +61,11 @@ def _chest_answer(file: bytes, confidences: tuple[float, ...]) -> dict[str, np.n
 
 def assessment(**changes: Any) -> dict[str, Any]:
     """Give the `vhs` ensemble's document."""
-    return {
-        "result_code": 1,
-        "result_description": "VHS and VLAS predicted successfully with high confidence",
-        "vhs": 10.3456,
-        "vlas": 2.1049,
-        "prediction": [
-            {"x": 0.05 + 0.1 * i, "y": 0.9 - 0.11 * i, "class": name} for i, name in enumerate(LANDMARKS)
-        ],
-        "model_confidence": "optimal",
-        "pop_detected": False,
-        **changes,
-    }
+    points = (Landmark(name, 0.05 + 0.1 * i, 0.9 - 0.11 * i) for i, name in enumerate(LANDMARKS))
+    measured = {"vhs": 10.3456, "vlas": 2.1049, "model_confidence": OPTIMAL, "prediction": tuple(points)}
+    return Assessment(
+        **{"result_code": 1, "image_width": 1, "image_height": 1, **measured, **changes}
+    ).to_json()
 
 
 def read_back(result: Dataset) -> Dataset:

@@ -13,7 +13,7 @@ from gateway import __version__
 from gateway.imaging.dicom.attributes import text
 from gateway.imaging.results.codes import IMAGING_STUDY, SYSTEMS, Model
 from gateway.imaging.results.instance import DEVICE_UID, MANUFACTURER, Kind, instance_uid
-from gateway.imaging.results.source import require_references
+from gateway.imaging.results.source import patient_id, require_references
 from gateway.imaging.results.stamp import Stamp, fhir_id
 from gateway.imaging.results.structured_report import DISCLAIMER, Number
 
@@ -124,7 +124,7 @@ def _observation(observed: Observed, common: Mapping[str, Any], resource_id: str
 
 def _common(source: Dataset, model: Model, stamp: Stamp) -> dict[str, Any]:
     study = f"urn:oid:{text(source, 'StudyInstanceUID').strip()}"
-    patient_id = text(source, "PatientID").strip()
+    patient = patient_id(source)
     common = {
         "issued": _instant(stamp.at),
         "derivedFrom": [{"type": "ImagingStudy", "identifier": {"system": _DICOM_UID, "value": study}}],
@@ -138,8 +138,8 @@ def _common(source: Dataset, model: Model, stamp: Stamp) -> dict[str, Any]:
     date = text(source, "StudyDate").strip()
     if re.fullmatch("[0-9]{8}", date):
         common["effectiveDateTime"] = f"{date[:4]}-{date[4:6]}-{date[6:]}"
-    if patient_id:
-        common["subject"] = {"type": "Patient", "identifier": {"value": patient_id}}
+    if patient:
+        common["subject"] = {"type": "Patient", "identifier": {"value": patient}}
     return common
 
 

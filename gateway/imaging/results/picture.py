@@ -82,7 +82,9 @@ def _inherit(result: Dataset, source: Dataset) -> None:
         result.BurnedInAnnotation = burned_in
     if text(source, "LossyImageCompression").strip() == "01":
         result.LossyImageCompression = "01"
-        result.LossyImageCompressionRatio = numbers(source, "LossyImageCompressionRatio") or None
+        ratio = numbers(source, "LossyImageCompressionRatio")
+        if ratio:
+            result.LossyImageCompressionRatio = ratio
 
 
 def _set_pixels(result: Dataset, pixels: NDArray[np.uint8]) -> None:

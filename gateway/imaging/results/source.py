@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 
-from pydicom import config
+from pydicom import config, uid
 from pydicom.charset import python_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
@@ -44,10 +44,19 @@ _OF_EVERY_ANIMAL = (
     "ResponsibleOrganization", "PatientSexNeutered",
 )  # fmt: skip
 """Type 2C: required of patients that are no humans (PS3.3 C.7.1.1, C.7.2.2)."""
+_HOW_DEIDENTIFIED = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
 _REFERENCE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _STRICT = frozenset({"AS", "CS", "DA", "DS", "IS", "TM"})
 """Left out when malformed; text of any length is kept, since an archive matches by it."""
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, NotImplementedError, OSError)
+_UNREADABLE = (
+    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError, RecursionError,
+)  # fmt: skip
+_SINGLE_FRAME = frozenset({
+    uid.ComputedRadiographyImageStorage, uid.SecondaryCaptureImageStorage, uid.CTImageStorage,
+    uid.MRImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
+    uid.DigitalMammographyXRayImageStorageForPresentation,
+    uid.DigitalMammographyXRayImageStorageForProcessing, uid.UltrasoundImageStorage,
+})  # fmt: skip
 _LATIN_1, _UTF_8 = "ISO_IR 100", "ISO_IR 192"
 
 
@@ -66,18 +75,20 @@ def require_references(source: Dataset) -> None:
             )
 
 
-def frames(source: Dataset) -> int:
-    """Count the source's frames."""
-    return int((numbers(source, "NumberOfFrames") or [1])[0])
+def frame_numbers(source: Dataset) -> list[int]:
+    """Give the frames that a reference to the source names: of several, the first; of one image, none."""
+    if text(source, "SOPClassUID").strip() in _SINGLE_FRAME:  # whatever the file holds
+        return []
+    return [1] if (numbers(source, "NumberOfFrames") or [1])[0] > 1 else []
 
 
 def reference(source: Dataset) -> Dataset:
-    """Give the item by which an object refers to its source image: of several frames, to the first."""
+    """Give the item by which an object refers to its source image."""
     item = Dataset()
     item.ReferencedSOPClassUID = text(source, "SOPClassUID").strip()
     item.ReferencedSOPInstanceUID = text(source, "SOPInstanceUID").strip()
-    if frames(source) > 1:
-        item.ReferencedFrameNumber = 1
+    if frame_numbers(source):
+        item.ReferencedFrameNumber = frame_numbers(source)
     return item
 
 
@@ -109,6 +120,8 @@ def file_with(source: Dataset, result: Dataset) -> None:
     """
     require_references(source)
     elements = {element.keyword: element for element in _subject(source)}
+    if not any(keyword in elements for keyword in _HOW_DEIDENTIFIED):
+        elements.pop("PatientIdentityRemoved", None)  # may not be stated without saying how
     if any(keyword in elements for keyword in _ANIMAL):
         elements = {keyword: _empty(keyword) for keyword in _OF_EVERY_ANIMAL} | elements
     elements = {keyword: _empty(keyword) for keyword in _NEVER_ABSENT} | elements
@@ -121,20 +134,28 @@ def file_with(source: Dataset, result: Dataset) -> None:
         result.SpecificCharacterSet = terms
 
 
+def patient_id(source: Dataset) -> str:
+    """Give Patient ID in the source's character set, values joined by backslashes; "" if there is none."""
+    ids = [element for element in _subject(source) if element.keyword == "PatientID"]
+    values = ids[0].value if ids and ids[0].VM > 1 else [element.value or "" for element in ids]
+    return "\\".join(str(value) for value in values).strip()
+
+
 def _subject(source: Dataset) -> Iterator[DataElement]:
     for keyword in (*_PATIENT, *_STUDY):
         try:
-            element = source[keyword]
-            copied = DataElement(
-                element.tag, element.VR, copy.deepcopy(element.value), validation_mode=config.IGNORE
-            )
+            element = _copied(source[keyword])
         except _UNREADABLE:
             continue
-        if not _is_sound(copied):
-            continue
-        for item in copied.value if copied.VR == "SQ" else ():
-            item.remove_private_tags()
-        yield copied
+        if _is_sound(element):
+            yield element
+
+
+def _copied(element: DataElement) -> DataElement:
+    value = copy.deepcopy(element.value)
+    for item in value if element.VR == "SQ" else ():
+        item.remove_private_tags()
+    return DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE)
 
 
 def _is_sound(element: DataElement) -> bool:

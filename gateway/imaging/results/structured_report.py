@@ -22,7 +22,7 @@ from gateway.imaging.results.instance import (
     instance_uid,
     series_uid,
 )
-from gateway.imaging.results.source import evidence, frames, require_references
+from gateway.imaging.results.source import evidence, frame_numbers, require_references
 from gateway.imaging.results.stamp import Stamp, uid
 
 DISCLAIMER = (
@@ -90,7 +90,7 @@ def measurement_report(
     require_references(source)
     image = evidence(source)
     try:
-        groups = [_group(each, image, frames(source), model, stamp) for each in statements]
+        groups = [_group(each, image, frame_numbers(source), model, stamp) for each in statements]
     except KeyError as error:
         raise WrongContent("SOPClassUID: expected a storage class of images, came something else") from error
     content = sr.MeasurementReport(
@@ -125,9 +125,9 @@ def _observer(model: Model) -> sr.ObservationContext:
     return sr.ObservationContext(observer_device_context=context)
 
 
-def _group(statement: Statement, image: Dataset, count: int, model: Model, stamp: Stamp) -> Group:
+def _group(statement: Statement, image: Dataset, frames: list[int], model: Model, stamp: Stamp) -> Group:
     said = _said(statement, image, model, stamp)
-    referred = (image.SOPClassUID, image.SOPInstanceUID, [1] if count > 1 else None)
+    referred = (image.SOPClassUID, image.SOPInstanceUID, frames or None)
     if statement.point is None:
         return sr.MeasurementsAndQualitativeEvaluations(
             **said, source_images=[sr.SourceImageForMeasurementGroup(*referred)]

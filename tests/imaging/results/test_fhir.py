@@ -67,6 +67,11 @@ def test_refers_to_study_and_patient_by_their_identifiers_only():
     assert "Doe" not in json.dumps([*observations, without_report])
 
 
+def test_reads_the_patient_s_identifier_in_the_source_s_character_set():
+    header = source(SpecificCharacterSet="ISO_IR 100", PatientID="Zürich 7")
+    assert chest(header)[-1]["subject"]["identifier"]["value"] == "Zürich 7"
+
+
 def test_names_no_patient_where_the_film_does_not():
     assert all("subject" not in each for each in chest(bare_source()))
 

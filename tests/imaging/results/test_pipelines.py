@@ -1,10 +1,11 @@
 import json
+import pickle
 
 import cv2
 import numpy as np
 
 from gateway.imaging.png import encode_png
-from gateway.imaging.results import Model, pipeline_of
+from gateway.imaging.results import Model, encoded, pipeline_of
 from tests.dicom_results import (
     STAMP,
     VHS_MODEL,
@@ -40,6 +41,14 @@ def test_gives_chest_xray_as_document_dicom_and_fhir():
     assert results.document == json.loads(outputs["prediction"][0, 0])
     assert [each.Modality for each in results.dicom] == ["SR", "OT", "DOC"]
     assert [each["resourceType"] for each in results.fhir] == ["Observation"] * 12 + ["DiagnosticReport"]
+
+
+def test_can_be_made_in_another_process():
+    make = pickle.loads(pickle.dumps(pipeline_of("chest_xray").results))
+    made = make(chest_outputs(source_file()), source(), VHS_MODEL, STAMP)
+    arrived = pickle.loads(pickle.dumps(made))
+    assert [encoded(each) for each in arrived.dicom] == [encoded(each) for each in made.dicom]
+    assert arrived.fhir == made.fhir
 
 
 def test_gives_vhs_with_its_drawing_where_there_is_one():

@@ -5,6 +5,7 @@ import pytest
 from gateway.imaging.errors import MissingAttribute
 from gateway.imaging.results import encoded, vhs_results
 from gateway.imaging.vhs.landmarks import LANDMARKS
+from gateway.imaging.vhs.result import DESCRIPTIONS, Landmark
 from tests.dicom_results import (
     STAMP,
     VHS_MODEL,
@@ -43,7 +44,7 @@ def test_places_the_landmarks_in_the_source_s_pixels():
 
 
 def test_places_nothing_that_was_not_found():
-    found = assessment()["prediction"][:2]
+    found = (Landmark("heart_top", 0.4, 0.5), Landmark("heart_bottom", 0.5, 0.6))
     stated = groups(read_back(results(prediction=found, vhs=None, vlas=None, result_code=5)[0]))
     assert list(stated) == ["Measurements", "heart_top", "heart_bottom"]
     assert said(stated["Measurements"], "Vertebral heart scale") is None
@@ -59,9 +60,8 @@ def test_places_nothing_where_a_photo_of_a_screen_was_rectified():
 
 @pytest.mark.parametrize("code", range(8))
 def test_states_every_result_in_any_character_set(code, tmp_path):
-    description = "VHS and VLAS predicted but confidence is low — review recommended"
-    report = results(source(SpecificCharacterSet=None), result_code=code, result_description=description)[0]
-    assert description.replace("—", "-") in comments(read_back(report))
+    report = results(source(SpecificCharacterSet=None), result_code=code)[0]
+    assert DESCRIPTIONS[code].replace("—", "-") in comments(read_back(report))
     require_valid(report, tmp_path)
 
 
