@@ -10,6 +10,7 @@ from aiohttp import web
 
 from gateway.apis.api import Api, Builder, Instance, in_background
 from gateway.apis.chest_xray import chest_xray
+from gateway.apis.vhs import vhs
 from gateway.settings import Settings
 from gateway.storage.engine import open_database
 from gateway.triton.canary import Canary
@@ -22,7 +23,7 @@ from gateway.web.problem import problem_answer
 
 logger = logging.getLogger(__name__)
 
-APIS: Sequence[Builder] = (chest_xray,)
+APIS: Sequence[Builder] = (chest_xray, vhs)
 KEEPALIVE_SECONDS = 15.0
 """How long an idle or dripping connection stays open; aiohttp's own default is an hour."""
 

@@ -18,9 +18,9 @@ from tests.storage.wire import wire_to
 
 
 @pytest.fixture
-async def wired(tmp_path, clock):
+async def wired(tmp_path, clock, migrated):
     """A ledger on PostgreSQL through a wire, the wire, a caller, and the database without it."""
-    with empty_database("postgresql", tmp_path) as url:
+    with empty_database("postgresql", tmp_path, like=migrated("postgresql")) as url:
         direct = await open_database(url)
         async with wire_to(url) as (through, wire):
             database = await open_database(through)

@@ -22,6 +22,9 @@ class Instance(NamedTuple):
     """A running `radgate serve` of the benchmark's own."""
 
     pid: int
+    data_dir: Path
+    url: str
+    """Of the port that has all APIs."""
     chest_xray_url: str
     triton_url: str
     token: str
@@ -51,6 +54,8 @@ async def running_instance(data_dir: Path) -> AsyncIterator[Instance]:
         await asyncio.sleep(2)
         yield Instance(
             process.pid,
+            data_dir,
+            f"http://127.0.0.1:{ports['PORT']}",
             f"http://127.0.0.1:{ports['CHEST_XRAY_PORT']}",
             f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
             issue("bench", secret=secret_from(None, data_dir / "secrets" / "jwt_secret"), days=1),

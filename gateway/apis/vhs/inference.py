@@ -97,7 +97,7 @@ class Pipeline:
 
     async def canary(self) -> None:
         """Send the known picture; see `gateway.triton.canary`."""
-        reading = await self._infer(canary_picture(), render=True, timeout_seconds=CANARY_TIMEOUT_SECONDS)
+        reading = await self._infer(canary_picture(), render=False, timeout_seconds=CANARY_TIMEOUT_SECONDS)
         if reading.assessment.result_code not in DESCRIPTIONS:
             raise InferenceFailed("the canary picture came back without a result")
 

@@ -16,7 +16,7 @@ TOO_LARGE = "Image exceeds maximum size of 10MB"
 
 _MAX_TEXT_BYTES = 2 * MAX_IMAGE_BYTES
 """A third more than the picture is base64; the rest is for line breaks and escapes."""
-_DATA_URI = re.compile(rb"\s*data:image/[\w.+-]+;base64,", re.IGNORECASE)
+_DATA_URI = re.compile(rb"[ \t\r\n]*data:image/[\w.+-]+;base64,", re.IGNORECASE)
 _DATA_URI_BYTES = 200
 _SLICE_BYTES = 2**16
 _ESCAPE_BYTES = 6

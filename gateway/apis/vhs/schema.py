@@ -87,7 +87,8 @@ def _refuse_repeated(fields: Fields, names: Sequence[str]) -> None:
 
 
 def _is_batch(fields: Fields, only_batch: bool) -> bool:
-    has_image, has_images = (fields.get(name) not in (None, "") for name in ("image", "images"))
+    has_image = fields.get("image") not in (None, "")
+    has_images = fields.get("images") is not None
     if has_image and has_images:
         raise InvalidRequest(BOTH, field="images")
     if not has_image and not has_images:

@@ -49,6 +49,19 @@ def true_aspect(corners: np.ndarray, width: int, height: int, focal: float) -> f
         Of the photo; its middle is taken for the optical axis.
     focal
         In pixels.
+    """
+    across, down = _edges(corners, width, height, focal)
+    return float(np.linalg.norm(across) / np.linalg.norm(down))
+
+
+def tilt_degrees(corners: np.ndarray, width: int, height: int, focal: float) -> float:
+    """Give the angle between the optical axis and the rectangle's normal; parameters as `true_aspect`."""
+    normal = np.cross(*_edges(corners, width, height, focal))
+    return float(np.degrees(np.arccos(min(abs(normal[2]) / np.linalg.norm(normal), 1.0))))
+
+
+def _edges(corners: np.ndarray, width: int, height: int, focal: float) -> tuple[np.ndarray, np.ndarray]:
+    """Give the upper and the left edge in space, float64 (3,) each, in one unknown scale.
 
     References
     ----------
@@ -60,8 +73,7 @@ def true_aspect(corners: np.ndarray, width: int, height: int, focal: float) -> f
     diagonal = np.cross(top_left, bottom_right)
     right = np.dot(diagonal, bottom_left) / np.dot(np.cross(top_right, bottom_right), bottom_left)
     down = np.dot(diagonal, top_right) / np.dot(np.cross(bottom_left, bottom_right), top_right)
-    across = np.linalg.norm(right * top_right - top_left)
-    return float(across / np.linalg.norm(down * bottom_left - top_left))
+    return right * top_right - top_left, down * bottom_left - top_left
 
 
 def aspect_factor(corners: np.ndarray, width: int, height: int, focal_35mm_mm: float | None) -> float:

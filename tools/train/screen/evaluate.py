@@ -1,0 +1,113 @@
+"""What the exported corner network and the steps after it make of scenes that nothing learnt from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from gateway.imaging.screen.aspect import aspect_factor
+from gateway.imaging.screen.locate import Found, Screen, locate
+from gateway.imaging.screen.quad import jaccard, shape_of
+from gateway.imaging.screen.rectify import rectified_size
+from gateway.imaging.vhs.network_input import INPUT_SIZE_PX, network_input
+from tools.phantoms.screen_films import direct_radiograph, films, varied
+from tools.phantoms.screen_photo import ScreenPhoto, screen_photo, screenless_photo
+
+PHOTO_PX = 1280
+OUTPUTS = ["fold_corners", "fold_corner_peaks", "fold_screen"]
+
+
+class Corners:
+    """The exported graph with the steps after it, on one thread.
+
+    Parameters
+    ----------
+    path
+        The `.onnx` file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def found(self, grey: np.ndarray) -> Found:
+        """Run the network on a grey picture."""
+        outputs = self._session.run(OUTPUTS, {"letterbox": network_input(grey)[np.newaxis]})
+        return Found(*(output[0] for output in outputs))
+
+    def screen(self, grey: np.ndarray) -> Screen:
+        """Find the screen in a grey picture, as the pipeline does."""
+        return locate(grey, self.found(grey), INPUT_SIZE_PX)
+
+
+class Judged(NamedTuple):
+    """One photo of a screen and what was found."""
+
+    photo: ScreenPhoto
+    """Its picture is grey."""
+    screen: Screen
+    jaccard: float
+
+
+def grey_of(picture: np.ndarray) -> np.ndarray:
+    """Give a BGR picture's luma."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+
+
+def judged_photos(corners: Corners, seed: int, count: int, bank: Sequence[np.ndarray]) -> list[Judged]:
+    """Judge photos of screens of unseen scenes with unseen films."""
+    rng = np.random.default_rng([seed, 3])
+    judged = []
+    for _ in range(count):
+        drawn = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
+        photo = drawn._replace(picture=grey_of(drawn.picture))
+        screen = corners.screen(photo.picture)
+        judged.append(Judged(photo, screen, jaccard(screen.corners, photo.corners)))
+    return judged
+
+
+def figures(path: Path, seed: int, count: int) -> dict[str, Any]:
+    """Judge a graph on `count` photos of screens, as many direct radiographs and a third of other photos."""
+    corners, bank = Corners(path), films(seed, max(8, min(count // 10, 120)))
+    judged = judged_photos(corners, seed, count, bank)
+    rng = np.random.default_rng([seed, 4])
+    direct = [corners.screen(direct_radiograph(rng, bank)) for _ in range(count)]
+    others = [
+        corners.screen(grey_of(screenless_photo(rng, long_side_px=640))) for _ in range(max(count // 3, 1))
+    ]
+    return {
+        "photos": count,
+        **_corner_figures(judged),
+        "false_positives_on_direct_radiographs": float(np.mean([s.is_photo for s in direct])),
+        "false_positives_on_other_photos": float(np.mean([s.is_photo for s in others])),
+    }
+
+
+def _corner_figures(judged: list[Judged]) -> dict[str, float]:
+    index = np.array([each.jaccard for each in judged])
+    usable = np.array([each.screen.is_photo and each.screen.fault is None for each in judged])
+    aspects = np.array([aspect_errors(each) for each in judged])[usable]
+    return {
+        "jaccard_mean": float(index.mean()),
+        "jaccard_5th_percentile": float(np.percentile(index, 5)),
+        "jaccard_mean_of_usable": float(index[usable].mean()) if usable.any() else 0.0,
+        "misses": float(np.mean([not each.screen.is_photo for each in judged])),
+        "refused_by_the_gate": float(np.mean([each.screen.fault is not None for each in judged])),
+        "aspect_error_mean_edges": float(abs(aspects[:, 0]).mean()) if usable.any() else 0.0,
+        "aspect_error_known_focal": float(abs(aspects[:, 1]).mean()) if usable.any() else 0.0,
+    }
+
+
+def aspect_errors(judged: Judged) -> tuple[float, float]:
+    """Give the relative error of the aspect by mean edges alone, and with the known-focal factor."""
+    rows, columns = judged.photo.picture.shape
+    if shape_of(judged.screen.corners, columns, rows).area <= 0:
+        return np.nan, np.nan
+    width, height = rectified_size(judged.screen.corners)
+    ratio = width / height / judged.photo.aspect
+    return ratio - 1, ratio * aspect_factor(judged.screen.corners, columns, rows, None) - 1
