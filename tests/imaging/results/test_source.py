@@ -7,7 +7,11 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import MultiFrameGrayscaleByteSecondaryCaptureImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    CTImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from gateway.imaging.dicom import read_header
 from gateway.imaging.errors import MissingAttribute, WrongContent
@@ -140,6 +144,13 @@ def test_refuses_a_source_that_nothing_can_be_filed_with(keyword, value):
         vhs_resources(header, assessment(), model=VHS_MODEL, stamp=STAMP)
 
 
+@pytest.mark.parametrize(("method", "kept"), [("PS3.15", "YES"), (None, None)])
+def test_says_that_identity_was_removed_where_it_can_say_how(method, kept, tmp_path):
+    result = report(source(PatientIdentityRemoved="YES", DeidentificationMethod=method))
+    assert result.get("PatientIdentityRemoved") == kept
+    require_valid(result, tmp_path)
+
+
 def test_refuses_a_source_of_an_unknown_class():
     header = source()
     header.SOPClassUID = "1.2.3.4.5"
@@ -148,13 +159,14 @@ def test_refuses_a_source_of_an_unknown_class():
 
 
 def test_refers_to_the_frame_that_was_looked_at(tmp_path):
-    header = source(SOPClassUID=MultiFrameGrayscaleByteSecondaryCaptureImageStorage)
-    header.NumberOfFrames = 3
-    result = report(header)
-    require_valid(result, tmp_path)
-    group = read_back(result).ContentSequence[-2].ContentSequence[1]
-    region = group.ContentSequence[-1].ContentSequence[0].ReferencedSOPSequence[0]
-    assert region.ReferencedFrameNumber == 1
+    for storage, number in ((MultiFrameGrayscaleByteSecondaryCaptureImageStorage, 1), (CTImageStorage, None)):
+        header = source(SOPClassUID=storage)
+        header.NumberOfFrames = 3
+        result = report(header)
+        require_valid(result, tmp_path)
+        group = read_back(result).ContentSequence[-2].ContentSequence[1]
+        region = group.ContentSequence[-1].ContentSequence[0].ReferencedSOPSequence[0]
+        assert region.get("ReferencedFrameNumber") == number
 
 
 def test_is_of_the_same_patient_and_study_for_others_too(tmp_path):
