@@ -171,16 +171,14 @@ class PeerRefused(OutboundError):
 
 
 class PeerUnavailable(OutboundError):
-    """The peer was not reached, broke off or is overloaded; `retry_after_seconds` is what it asked for."""
+    """The peer was not reached, broke off or is overloaded; `pause_seconds` is what it asked for."""
 
     status = 503
     code = "peer_unavailable"
 
-    def __init__(
-        self, message: str, *, answered: int | None = None, retry_after_seconds: float = 0.0
-    ) -> None:
+    def __init__(self, message: str, *, answered: int | None = None, pause_seconds: float = 0.0) -> None:
         super().__init__(message, answered=answered)
-        self.retry_after_seconds = retry_after_seconds
+        self.pause_seconds = pause_seconds
 
 
 class PeerFailed(OutboundError):

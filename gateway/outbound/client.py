@@ -227,7 +227,7 @@ def _check(peer: Peer, response: aiohttp.ClientResponse, accepted: frozenset[int
         raise PeerUnavailable(
             f"The peer {peer.name} answered {status}",
             answered=status,
-            retry_after_seconds=_retry_after_seconds(response),
+            pause_seconds=_retry_after_seconds(response),
         )
     if 300 <= status < 400:
         raise PeerFailed(

@@ -33,4 +33,4 @@ def delay_seconds(attempt: int, error: PeerUnavailable) -> float | None:
     """Give how long to wait after an attempt, counted from 0, that failed; None: it was the last."""
     if attempt >= len(DELAYS_SECONDS):
         return None
-    return max(DELAYS_SECONDS[attempt], min(error.retry_after_seconds, MAX_RETRY_AFTER_SECONDS))
+    return max(DELAYS_SECONDS[attempt], min(error.pause_seconds, MAX_RETRY_AFTER_SECONDS))

@@ -13,19 +13,31 @@ from gateway.errors import PeerFailed, PeerUnavailable
 from gateway.outbound.client import Answer
 from gateway.outbound.limits import Limits
 
+MAX_LINES = 256
+"""Between the contents of two parts: delimiters, at most 128 header lines, a preamble."""
+
 
 class _Bounded:
-    """What `MultipartReader` asks of a stream, counted: preambles and part headers are bytes, too."""
+    """What `MultipartReader` asks of a stream, counted: preambles and part headers are bytes, too.
+
+    Lines are counted as well, because each takes time without a pause for anything else: a preamble of short
+    ones, 8 MB long, took a minute.
+    """
 
     def __init__(self, answer: Answer, limit: int) -> None:
         self._answer = answer
         self._content = answer.response.content
         self._limit = limit
+        self._lines = 0
 
     async def read(self, size: int) -> bytes:
+        self._lines = 0
         return self._counted(await self._content.read(size))
 
     async def readline(self, *, max_line_length: int | None = None) -> bytes:
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise ValueError("too many lines outside parts")
         return self._counted(await self._content.readline(max_line_length=max_line_length))
 
     def unread_data(self, data: bytes) -> None:

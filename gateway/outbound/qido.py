@@ -89,16 +89,15 @@ async def page_of(answer: Answer, limit: int) -> list[Any]:
     body = await answer.document(limit)
     if answer.status == 204 or not body.strip():
         return []
-    items = document_of(answer, body)
+    declared = answer.response.content_type.lower()
+    items = parsed(answer, body) if declared in MEDIA_TYPES else None
     if not isinstance(items, list):
         raise PeerFailed(f"The peer {answer.peer.name} did not answer with a list of studies", answered=200)
     return items
 
 
-def document_of(answer: Answer, body: bytes) -> Any:
-    """Parse a body as the DICOM JSON that it is declared to be (PS3.18 Annex F)."""
-    if answer.response.content_type.lower() not in MEDIA_TYPES:
-        raise PeerFailed(f"The peer {answer.peer.name} did not answer in DICOM JSON", answered=answer.status)
+def parsed(answer: Answer, body: bytes) -> Any:
+    """Parse a body as DICOM JSON (PS3.18 Annex F)."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ from gateway.imaging.dicom.reading import MAX_HEADER_BYTES, read_instance
 from gateway.imaging.errors import ImageError
 from gateway.outbound.client import Answer, Ask, Outbound
 from gateway.outbound.connection import Connection
-from gateway.outbound.qido import MEDIA_TYPES, document_of, first_value, values
+from gateway.outbound.qido import MEDIA_TYPES, first_value, parsed, values
 
 BATCH = 10
 BATCH_BYTES = 128 * 2**20
@@ -152,9 +152,11 @@ def _payload(file: _File, opened: contextlib.ExitStack) -> Payload:
 async def _account(answer: Answer, limit: int) -> Any:
     """Read what the peer says of each instance; None where it says nothing in DICOM JSON."""
     body = await answer.document(limit)
-    if not body.strip() or answer.response.content_type.lower() not in MEDIA_TYPES:
+    # With 400 Orthanc gives its account without saying what it is.
+    declared = answer.response.headers.get("Content-Type")
+    if not body.strip() or (declared and answer.response.content_type.lower() not in MEDIA_TYPES):
         return None
-    document = document_of(answer, body)
+    document = parsed(answer, body)
     return document[0] if isinstance(document, list) and len(document) == 1 else document
 
 
