@@ -170,9 +170,11 @@ class Outbound:
                 allow_redirects=False,
                 timeout=self._timeout(ask),
             ) as response:
-                _check(peer, response, ask.accepted)
-                yield Answer(peer, response)
-                OUTBOUND_BYTES.labels(peer.name, ask.operation).inc(response.content.total_bytes)
+                try:
+                    _check(peer, response, ask.accepted)
+                    yield Answer(peer, response)
+                finally:
+                    OUTBOUND_BYTES.labels(peer.name, ask.operation).inc(response.content.total_bytes)
         logger.info("%s at peer %s took %.2f s", ask.operation, peer.name, time.monotonic() - began)
 
     def _timeout(self, ask: Ask) -> aiohttp.ClientTimeout:

@@ -1,9 +1,11 @@
 """Search and retrieval at a peer that does what real ones do not do on demand."""
 
+import asyncio
 import json
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from gateway.errors import PeerFailed, PeerUnavailable
 from gateway.outbound import qido
@@ -164,6 +166,42 @@ async def test_transfer_syntaxes_are_asked_for_in_order(fault_peer, make_outboun
 async def test_parts_may_say_their_length(fault_peer, pacs, folder, length):
     fault_peer.answers(faults.multipart(b"a preamble\r\n", faults.part(ONE, length=length), faults.part(TWO)))
     assert [part.path.read_bytes() for part in await fetched(pacs, folder)] == [ONE, TWO]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 61])
+async def test_the_pieces_that_an_answer_comes_in_do_not_matter(fault_peer, pacs, folder, size):
+    body = faults.part(ONE) + faults.part(TWO) + f"--{faults.BOUNDARY}--".encode()
+    fault_peer.answers(faults.dribbled(body, size))
+    assert [part.path.read_bytes() for part in await fetched(pacs, folder)] == [ONE, TWO]
+
+
+async def test_a_cancelled_retrieval_leaves_nothing_half_written(fault_peer, pacs, folder):
+    fault_peer.answers(faults.endless(bytes(2**16), faults.RELATED, faults.part(ONE)[:-2]))
+    task = asyncio.create_task(fetched(pacs, folder))
+    while not left(folder):
+        await asyncio.sleep(0.01)
+    assert left(folder) == [".part"]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert left(folder) == []
+
+
+async def test_what_is_received_is_counted_by_peer_and_operation(fault_peer, pacs, folder):
+    def counted():
+        labels = {"peer": "pacs", "operation": "wado"}
+        timed = {**labels, "outcome": "answered"}
+        return (
+            REGISTRY.get_sample_value("radgate_outbound_bytes_total", labels) or 0,
+            REGISTRY.get_sample_value("radgate_outbound_seconds_count", timed) or 0,
+        )
+
+    bytes_before, count_before = counted()
+    fault_peer.answers(faults.multipart(faults.part(ONE)))
+    await fetched(pacs, folder)
+    bytes_after, count_after = counted()
+    assert bytes_after - bytes_before > len(ONE)
+    assert count_after - count_before == 1
 
 
 async def test_a_file_that_holds_the_boundary_is_kept_whole(fault_peer, pacs, folder):

@@ -133,3 +133,18 @@ def slow(seconds: float, chunk: bytes = b"", media_type: str = RELATED) -> Reply
                 await response.write(chunk)
 
     return reply
+
+
+def dribbled(body: bytes, size: int, media_type: str = RELATED) -> Reply:
+    """Answer a body in pieces of some bytes, so that no boundary arrives whole."""
+
+    async def reply(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": media_type})
+        await response.prepare(request)
+        for start in range(0, len(body), size):
+            await response.write(body[start : start + size])
+            await asyncio.sleep(0)
+        await response.write_eof()
+        return response
+
+    return reply
