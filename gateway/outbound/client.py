@@ -129,12 +129,13 @@ class Outbound:
 
     async def retried(self, operation: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Attempt something until it ends otherwise than in `PeerUnavailable`, four times at most."""
-        for number in range(100):
+        number = 0
+        while True:
             try:
                 return await attempt()
             except PeerUnavailable as error:
                 await self.pause(operation, number, error)
-        raise AssertionError("pause ends this")
+            number += 1
 
     async def pause(self, operation: str, attempt: int, error: PeerUnavailable) -> None:
         """Wait after a failed attempt, counted from 0; raises the error when it was the last."""

@@ -4,6 +4,7 @@ Paths, queries and media types are those of the Clara DICOM Adapter, percent-enc
 """
 
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ class DicomWeb:
         """
         path = qido.retrieval_path(study_uid, series_uid, instance_uid) + self._slash
         wanted, seen = Wanted(study_uid, series_uid, instance_uid), set[str]()
-        for attempt in range(100):
+        for attempt in itertools.count():
             try:
                 async with contextlib.aclosing(self._retrieved(path, wanted, folder)) as received:
                     async for part in received:
