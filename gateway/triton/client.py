@@ -36,6 +36,7 @@ DATATYPES: dict[str, np.dtype] = {
     "FP64": np.dtype(np.float64),
     "BOOL": np.dtype(np.bool_),
 }
+_ABSENT = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
 
@@ -61,6 +62,7 @@ class TritonClient:
         model: str,
         inputs: Mapping[str, np.ndarray],
         *,
+        version: str = "",
         outputs: Sequence[str] = (),
         parameters: Mapping[str, str] | None = None,
         request_id: str = "",
@@ -70,6 +72,8 @@ class TritonClient:
 
         Parameters
         ----------
+        version
+            The model's version; the newest when empty.
         inputs
             Arrays by tensor name, batch axis included where the model has one; BYTES tensors as dtype
             object holding `bytes`.
@@ -90,6 +94,7 @@ class TritonClient:
             Triton or the model is away, late or broken.
         """
         request = _request(model, inputs, outputs, parameters or {}, request_id)
+        request.model_version = version
         logger.debug("infer %s", model)
         started = time.perf_counter()
         outcome = "ok"
@@ -113,6 +118,26 @@ class TritonClient:
         except grpc.aio.AioRpcError:
             return False
         return bool(response.ready)
+
+    async def inputs(
+        self, model: str, *, version: str = "", timeout_seconds: float = 5.0
+    ) -> dict[str, str] | None:
+        """Give the names and datatypes of a model's inputs; None where there is no such model or version.
+
+        Raises
+        ------
+        ModelUnavailable
+            Triton, or the model, does not answer at the moment.
+        """
+        try:
+            response = await self._stub.ModelMetadata(
+                service_pb2.ModelMetadataRequest(name=model, version=version), timeout=timeout_seconds
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _ABSENT:
+                return None
+            raise ModelUnavailable(f"{model} is not available") from error
+        return {tensor.name: tensor.datatype for tensor in response.inputs}
 
 
 def _request(
