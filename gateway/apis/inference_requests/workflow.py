@@ -108,9 +108,13 @@ class _Attempt:
         await asyncio.to_thread(self._folder.make)
         began = await self._context.step("began", _now)
         self._say(name=job_name(self._asked, datetime.fromisoformat(began)))
-        await self._retrieve()
-        names = await self._assess(began)
-        outputs = await self._export(names)
+        try:
+            await self._retrieve()
+            names = await self._assess(began)
+            outputs = await self._export(names)
+        except (GatewayError, JobCancelled):
+            self._say()  # nothing is waited for any more
+            raise
         return {"outputs": outputs, "results": await asyncio.to_thread(self._documents, names)}
 
     # Retrieval
@@ -139,7 +143,7 @@ class _Attempt:
             attempt = await retrieval.attempt()
             self._require_wanted()
             if not attempt.missing:
-                break
+                return self._nothing_missing()
             failed = await self._count_failure(failed)
             if attempt.is_final or failed >= ATTEMPTS:
                 return self._without(attempt)
@@ -158,9 +162,17 @@ class _Attempt:
             number += 1
         return number
 
+    def _nothing_missing(self) -> str:
+        if self._is_empty():
+            raise PeerFailed(NOTHING)
+        return ""
+
+    def _is_empty(self) -> bool:
+        return not self._folder.names() and not self._folder.has_resources()
+
     def _without(self, attempt: Attempt) -> str:
         """Go on with what came, where anything did."""
-        if not self._folder.names() and not self._folder.has_resources():
+        if self._is_empty():
             message = " ".join([NOTHING, *attempt.sentences])
             raise PeerRefused(message) if attempt.is_final else PeerFailed(message)
         return " ".join(["Not everything was retrieved:", *attempt.sentences])
