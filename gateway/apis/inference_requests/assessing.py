@@ -12,7 +12,7 @@ import numpy as np
 
 from gateway.apis.inference_requests import steps
 from gateway.apis.inference_requests.algorithms import Takes
-from gateway.apis.inference_requests.steps import Made
+from gateway.apis.inference_requests.steps import Made, NoImage
 from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable
 from gateway.imaging.errors import ImageError
 from gateway.imaging.results import Model
@@ -22,7 +22,11 @@ from gateway.triton.isolation import Isolated
 
 logger = logging.getLogger(__name__)
 
-STEP_SECONDS = 60.0
+STEP_SECONDS = 120.0
+
+
+class NotToBeAssessed(InvalidImage):
+    """The instance is none of the images that a request is about."""
 
 
 def new_workers(count: int) -> list[Isolated[Any]]:
@@ -90,6 +94,8 @@ class Assessor:
 
         Raises
         ------
+        NotToBeAssessed
+            It holds no image, or is a result itself.
         InvalidImage
             It is none that this model can assess.
         InferenceFailed, ModelUnavailable, InferenceTimeout
@@ -102,6 +108,8 @@ class Assessor:
             model = Model(work.model, self._version(work))
             async with self._worker() as call:
                 made: Made = await call("made", dicom, outputs, model, work.job_id, work.at, number)
+        except NoImage as error:
+            raise NotToBeAssessed(str(error)) from error
         except (ImageError, InvalidImage) as error:
             # What came instead of what was expected is the image's own, and may be anything.
             raise InvalidImage(str(error).partition(", came ")[0]) from error

@@ -8,14 +8,16 @@ import numpy as np
 
 from gateway.apis.inference_requests.algorithms import Takes
 from gateway.imaging.dicom import MAX_FILE_BYTES, read_header
+from gateway.imaging.dicom.attributes import text
 from gateway.imaging.dicom.reading import read_instance
 from gateway.imaging.errors import ImageError
 from gateway.imaging.results import Model, Stamp, encoded, pipeline_of
+from gateway.imaging.results.instance import MANUFACTURER
 from gateway.imaging.results.pipelines import dicom_input
 
 
 class NoImage(ImageError):
-    """A DICOM object without pixels: a report, a plan, a waveform."""
+    """A DICOM object that is not to be assessed: one without pixels, or an earlier result of ours."""
 
 
 class Made(NamedTuple):
@@ -49,6 +51,8 @@ def prepared(dicom: bytes, model: str, takes: Takes) -> dict[str, np.ndarray]:
     header = read_instance(dicom)
     if "Rows" not in header or "Columns" not in header:
         raise NoImage("the instance holds no image")
+    if text(header, "Manufacturer").strip() == MANUFACTURER:
+        raise NoImage("the instance is an earlier result")
     return dicom_input(dicom) if takes == "dicom" else pipeline_of(model).inputs(dicom)
 
 

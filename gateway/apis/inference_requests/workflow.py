@@ -14,7 +14,7 @@ from gateway.apis.inference_requests import words
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import RETRIEVING
 from gateway.apis.inference_requests.asked import Algorithm, Asked, Peer, asked_of, job_name
-from gateway.apis.inference_requests.assessing import Assessor, Work
+from gateway.apis.inference_requests.assessing import Assessor, NotToBeAssessed, Work
 from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.delivery import INSTANCES_AT_ONCE, Delivered, Delivery
 from gateway.apis.inference_requests.folders import JobFolder, JobFolders
@@ -241,9 +241,10 @@ class _Attempt:
             made = await self._patiently(lambda: self._parts.assessor.assess(file, number, work))
         except FileNotFoundError:
             outcome, sentence = Outcome.FAILED, "the instance did not come a second time"
+        except NotToBeAssessed as error:
+            outcome, sentence = Outcome.SKIPPED, error.message
         except InvalidImage as error:
-            is_image = error.message != "the instance holds no image"
-            outcome, sentence = (Outcome.FAILED if is_image else Outcome.SKIPPED), error.message
+            outcome, sentence = Outcome.FAILED, error.message
         except (InferenceFailed, InferenceTimeout) as error:
             outcome, sentence = Outcome.FAILED, error.message
         else:
@@ -262,7 +263,7 @@ class _Attempt:
         good = [name for name in names if outcomes[name].get("outcome") == Outcome.SUCCEEDED.value]
         bad = [each["fault"] for each in outcomes.values() if each.get("outcome") == Outcome.FAILED.value]
         if not good:
-            why = next(iter(bad), "none of them holds an image")
+            why = next(iter(bad), "none of them is an image to be assessed")
             raise NoResults(f"None of {len(names)} instances could be assessed: {why}.")
         if bad:
             self._warn(f"{len(bad)} of {len(names)} instances could not be assessed: {bad[0]}.")

@@ -120,7 +120,7 @@ class Caller:
         text = await response.text()
         return response.status, json.loads(text) if text else None
 
-    async def ended(self, id, seconds=60.0):
+    async def ended(self, id, seconds=240.0):
         """Wait for a request's end."""
         async with asyncio.timeout(seconds):
             while True:
@@ -130,7 +130,7 @@ class Caller:
                     return body
                 await asyncio.sleep(0.05)
 
-    async def done(self, body, seconds=60.0):
+    async def done(self, body, seconds=240.0):
         """Send a request and wait for its end."""
         code, answer = await self.post(body)
         assert code == 200, answer

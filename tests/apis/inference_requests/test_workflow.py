@@ -12,7 +12,7 @@ from gateway.storage.tables import job_steps, jobs
 from tests.apis.inference_requests.conftest import algorithm, body, details, instance, rule, to
 
 
-async def until(condition, seconds=30.0):
+async def until(condition, seconds=120.0):
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -104,7 +104,7 @@ async def test_lets_an_immediate_request_overtake(serve_requests, orthanc, slow_
     await until(lambda: len(seen) == 2)  # the only place of the queue is taken
     for number, priority in enumerate((0, 254, 128)):
         await caller.post(
-            body(inputResources=[algorithm()] + [to(orthanc)], transactionID=f"W{number}", priority=priority)
+            body(inputResources=[algorithm(), to(orthanc)], transactionID=f"W{number}", priority=priority)
         )
     await caller.post(body(transactionID="NOW", priority=255))  # without an allowed source: fails at once
     now = await caller.ended("NOW")
@@ -143,7 +143,8 @@ def test_a_vault_opens_for_its_own_job_only():
     assert vault.open(sealed, job_id="1") == {"a": [1]}
     assert sealed != vault.seal({"a": [1]}, job_id="1")
     for wrong, job, data in (
-        (vault, "2", sealed), (other, "1", sealed), (vault, "1", sealed[:-1]), (vault, "1", b""), (vault, "1", None),
+        (vault, "2", sealed), (other, "1", sealed), (vault, "1", sealed[:-1]), (vault, "1", b""),
+        (vault, "1", None),
     ):  # fmt: skip
         with pytest.raises(Unreadable):
             wrong.open(data, job_id=job)
