@@ -27,10 +27,11 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
-def is_zombie(pid: int) -> bool:
-    """Whether a process has died and nobody has asked for its exit code."""
+def is_zombie(pid: int, *, named: str) -> bool:
+    """Whether a process whose name begins so has died and nobody has asked for its exit code."""
     try:
         # The state follows the command name, which is in parentheses and may hold any character.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        head, _, tail = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
     except OSError:
         return False
+    return tail.split()[0] == "Z" and head.partition("(")[2].startswith(named)

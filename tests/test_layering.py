@@ -42,7 +42,7 @@ ONLY_IN = {
         "gateway/imaging/png.py",
         "gateway/imaging/png_file.py",
     },
-    "simplejpeg": {"gateway/imaging/jpeg_file.py"},
+    "simplejpeg": {"gateway/imaging/jpeg_file.py", "gateway/imaging/screen/files.py"},
     "rle": {"gateway/imaging/dicom/plugins.py"},
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},

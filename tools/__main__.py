@@ -319,6 +319,34 @@ def bench_bulk(
     raise typer.Exit(bench(films, count=count, rounds=rounds, memory=memory, as_json=as_json))
 
 
+@bench_app.command("large-batch")
+def bench_large_batch(
+    at_once: Annotated[int, typer.Option(min=1, max=7, help="Batches at a time.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Send batches of 140 MB and measure how soon /v3/health answers; exit code 1 above 50 ms."""
+    from tools.bench.large_batch import bench
+
+    raise typer.Exit(bench(at_once=at_once, as_json=as_json))
+
+
+@bench_app.command("vhs")
+def bench_vhs(
+    films: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder of JPEG and PNG films; default: phantoms."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=10, help="Films a round and side.")] = 24,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; medians of their ratios are printed.")] = 5,
+    in_flight: Annotated[int, typer.Option(min=1, help="Films in flight at a time.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the VHS API with a direct gRPC client; time one film and a batch of ten."""
+    from tools.bench.vhs import bench
+
+    raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
+
+
 @train_app.command("chest-xray")
 def train_chest_xray(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with nih/ and mednist/.")],
@@ -331,6 +359,38 @@ def train_chest_xray(
     from tools.train.chest_xray.training import train
 
     train(data, output, seed=seed)
+
+
+@train_app.command("vhs")
+def train_vhs(
+    output: Annotated[
+        Path, typer.Option("--output", "--out", help="Where model.onnx, its figures and the drawn films go.")
+    ] = Path("var/train/vhs"),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Folder with nih/ and mednist/: what is no dog's thorax."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train the five folds that find the landmarks of VHS and VLAS, on drawn films."""
+    from tools.train.vhs.training import train
+
+    train(data, output, seed=seed)
+
+
+@train_app.command("screen")
+def train_screen(
+    output: Annotated[
+        Path, typer.Option("--output", "--out", help="Where model.onnx and its card's figures go.")
+    ] = Path("var/train/screen"),
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train the five folds that find a photographed screen's corners, on drawn photos."""
+    from tools.train.screen.training import train
+
+    train(output, seed=seed)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ class Outcome:
         Whether there is a valid measurement, `vhs` and perhaps `vlas`: only then a call may cost.
     uuid
         The caller's name for the patient; None or empty for none.
+    patient_sha256
+        `patient_digest` of the patient, where the name itself is no longer known.
     """
 
     event_id: str
@@ -69,6 +71,12 @@ class Outcome:
     model_version: str
     request_id: str
     idempotency: Idempotency | None = None
+    patient_sha256: str | None = None
+
+    @property
+    def patient(self) -> str | None:
+        """The patient as what is stored names it."""
+        return self.patient_sha256 or patient_digest(self.caller, self.uuid)
 
 
 class Measurement(NamedTuple):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import cast
 
-from gateway.accounts.billing import Billing, Outcome, Reason, patient_digest
+from gateway.accounts.billing import Billing, Outcome, Reason
 from gateway.accounts.pricing import CallType, Tier, rate_cents, tier_of
 from gateway.storage import accounts, measurements, usage
 from gateway.storage.accounts import AccountRow
@@ -37,7 +37,7 @@ async def enter(
         It is to be charged and has no price; nothing may be committed then.
     """
     account = await accounts.get(connection, outcome.caller.account)
-    patient = patient_digest(outcome.caller, outcome.uuid)
+    patient = outcome.patient
     reason: Reason = "billing_error"
     if may_charge or not outcome.valid_vhs:
         reason = await _reason(connection, outcome, patient, now)

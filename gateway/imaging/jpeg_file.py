@@ -1,4 +1,4 @@
-"""JPEG files: their header, read without a decoder, and their luma."""
+"""JPEG files: their header, read without a decoder, and their pixels."""
 
 import re
 import struct
@@ -67,29 +67,57 @@ def read_header(data: bytes) -> Header:
     raise CorruptImage("the JPEG data have no frame header")
 
 
-def read_luma(data: bytes) -> NDArray[np.uint8]:
+def read_luma(data: bytes, *, reduction: int = 1) -> NDArray[np.uint8]:
     """Decode to (rows, columns) as stored; colour to luma by ITU-R BT.601.
 
     The colours of printing, CMYK, are taken as inverted, as Adobe began and all have done since.
+
+    Parameters
+    ----------
+    data
+        The file.
+    reduction
+        1, 2, 4 or 8: rows and columns become fewer by that factor, rounded up, within the decoder's
+        cosine transform.
 
     Raises
     ------
     CorruptImage
         The data are damaged, or end before the last row: decoders fill what is missing with grey.
     """
+    return np.asarray(_decoded(data, "GRAY", reduction)[..., 0])
+
+
+def read_bgr(data: bytes) -> NDArray[np.uint8]:
+    """Decode to (rows, columns, 3), blue, green, red, as stored; grey files alike.
+
+    Raises
+    ------
+    CorruptImage
+        As `read_luma`.
+    """
+    return _decoded(data, "BGR", 1)
+
+
+def _decoded(data: bytes, colours: str, reduction: int) -> NDArray[np.uint8]:
     try:
-        return _decoded(data, strict=True)
+        return _pixels(data, colours, reduction, strict=True)
     except ValueError as error:
         if not any(warning in str(error) for warning in _HARMLESS):
             raise CorruptImage(_DAMAGED) from error
     try:
-        return _decoded(data, strict=False)
+        return _pixels(data, colours, reduction, strict=False)
     except ValueError as error:
         raise CorruptImage(_DAMAGED) from error
 
 
-def _decoded(data: bytes, *, strict: bool) -> NDArray[np.uint8]:
-    return np.asarray(simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=strict)[..., 0], np.uint8)
+def _pixels(data: bytes, colours: str, reduction: int, *, strict: bool) -> NDArray[np.uint8]:
+    width, height, _ = read_header(data)
+    rows, columns = -(-height // reduction), -(-width // reduction)
+    pixels = simplejpeg.decode_jpeg(
+        data, colorspace=colours, min_height=rows, min_width=columns, strict=strict
+    )
+    return np.asarray(pixels, np.uint8)
 
 
 def _next_marker(data: bytes, at: int) -> tuple[int, int]:

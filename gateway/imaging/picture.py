@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gateway.imaging import jpeg_file, png_file
 from gateway.imaging.errors import CorruptImage, TooManyPixels, UnsupportedFormat
-from gateway.imaging.exif import upright
+from gateway.imaging.exif import Exif, upright
 
 MAX_PIXELS = 50_000_000
 MAX_SIDE_PX = 65_535
@@ -33,11 +33,16 @@ class Picture(NamedTuple):
     """Focal length of the camera, as if its sensor were 36 by 24 mm; None where the file does not say."""
     bits: int
     """Of a sample in the file."""
+    file_size: tuple[int, int]
+    """Width and height of the picture in the file, upright."""
+    reduction: int = 1
+    """Pixels of the file per pixel here, in each direction."""
 
     def header(self) -> dict[str, Any]:
         """Give what travels with the picture through the pipelines."""
         height, width = self.pixels.shape
-        return {"width": width, "height": height, "focal_35mm_mm": self.focal_35mm_mm, "bits": self.bits}
+        size = {"width": width, "height": height, "reduction": self.reduction, "file_size": self.file_size}
+        return {**size, "focal_35mm_mm": self.focal_35mm_mm, "bits": self.bits}
 
 
 def probe(data: bytes) -> Probe:
@@ -68,8 +73,15 @@ def probe(data: bytes) -> Probe:
     return found
 
 
-def read_picture(data: bytes) -> Picture:
+def read_picture(data: bytes, *, enough_px: int = MAX_SIDE_PX) -> Picture:
     """Decode a JPEG or PNG.
+
+    Parameters
+    ----------
+    data
+        The file.
+    enough_px
+        What the longer side needs: a JPEG with twice as many pixels and more is halved until it has not.
 
     Raises
     ------
@@ -78,9 +90,27 @@ def read_picture(data: bytes) -> Picture:
     CorruptImage
         Not every pixel is there as it was written.
     """
-    if probe(data).format == "JPEG":
-        pixels, exif, bits = jpeg_file.read_luma(data), jpeg_file.read_header(data).exif, 8
-    else:
+    found = probe(data)
+    if found.format == "PNG":
         pixels, exif, bits = png_file.read_grey(data)
-    turned = np.ascontiguousarray(upright(pixels, exif.orientation))
-    return Picture(turned, exif.focal_35mm_mm, bits)
+        return Picture(_turned(pixels, exif), exif.focal_35mm_mm, bits, _upright_size(found, exif))
+    reduction = 1
+    while reduction < 8 and max(found.width, found.height) >= 2 * reduction * enough_px:
+        reduction *= 2
+    pixels, exif = jpeg_file.read_luma(data, reduction=reduction), jpeg_file.read_header(data).exif
+    return Picture(_turned(pixels, exif), exif.focal_35mm_mm, 8, _upright_size(found, exif), reduction)
+
+
+def read_colour(data: bytes) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG to (rows, columns, 3), blue, green, red, upright; raises as `read_picture`."""
+    if probe(data).format == "JPEG":
+        return _turned(jpeg_file.read_bgr(data), jpeg_file.read_header(data).exif)
+    return _turned(*png_file.read_bgr(data))
+
+
+def _upright_size(found: Probe, exif: Exif) -> tuple[int, int]:
+    return (found.height, found.width) if exif.orientation >= 5 else (found.width, found.height)
+
+
+def _turned(pixels: np.ndarray, exif: Exif) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(upright(pixels, exif.orientation))

@@ -55,6 +55,30 @@ def read_header(data: bytes) -> Header:
     return Header(*struct.unpack_from(">II", data, 16))
 
 
+def read_bgr(data: bytes) -> tuple[NDArray[np.uint8], Exif]:
+    """Decode the first picture in colour.
+
+    Returns
+    -------
+    uint8 (rows, columns, 3), blue, green, red, as stored, and EXIF. Transparency lies on black, and 16
+    bits become 8 as for `read_grey`.
+
+    Raises
+    ------
+    CorruptImage
+        As `read_grey`.
+    """
+    samples, exif = _samples(data)
+    if samples.ndim == 2 or samples.shape[2] == 2:
+        grey = cv2.cvtColor(_eight_bits(_grey(samples)), cv2.COLOR_GRAY2BGR)
+        return np.asarray(grey, np.uint8), exif
+    colours = _eight_bits(np.ascontiguousarray(samples[..., 2::-1]))
+    if samples.shape[2] == 4:
+        share = samples[..., 3:] / np.float32(np.iinfo(samples.dtype).max)
+        colours = (colours * share).astype(np.uint8)
+    return colours, exif
+
+
 def read_grey(data: bytes) -> tuple[NDArray[np.uint8], Exif, int]:
     """Decode the first picture.
 
@@ -68,6 +92,12 @@ def read_grey(data: bytes) -> tuple[NDArray[np.uint8], Exif, int]:
     CorruptImage
         A checksum is wrong, or the data are damaged or end too early.
     """
+    samples, exif = _samples(data)
+    return _eight_bits(_grey(samples)), exif, data[24]
+
+
+def _samples(data: bytes) -> tuple[np.ndarray, Exif]:
+    """Decode to (rows, columns) or (rows, columns, channels) in the file's own depth."""
     chunks = list(_chunks(data))
     exif = next((bytes(c.data) for c in chunks if c.kind == b"eXIf" and len(c.data) <= MAX_BYTES), b"")
     pixels = [chunk.stored for chunk in chunks if chunk.kind in _PIXEL_CHUNKS]
@@ -75,7 +105,7 @@ def read_grey(data: bytes) -> tuple[NDArray[np.uint8], Exif, int]:
         samples = imagecodecs.png_decode(b"".join((SIGNATURE, *pixels)))
     except (RuntimeError, ValueError) as error:
         raise CorruptImage("the PNG data are damaged or end too early") from error
-    return _eight_bits(_grey(samples)), read_exif(exif), data[24]
+    return np.asarray(samples), read_exif(exif)
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
@@ -108,6 +138,6 @@ def _grey(samples: np.ndarray) -> np.ndarray:
 def _eight_bits(grey: np.ndarray) -> NDArray[np.uint8]:
     if grey.dtype == np.uint8:
         return grey
-    lower, upper = grey_window(grey)
+    lower, upper = grey_window(grey.reshape(len(grey), -1))
     scale = 255 / max(upper - lower, 1)
     return np.asarray(cv2.convertScaleAbs(grey.clip(lower, upper) - lower, alpha=scale), np.uint8)

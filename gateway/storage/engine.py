@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import URL, event, func, make_url, select
+from sqlalchemy import URL, Engine, event, func, make_url, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from gateway.storage.migrate import upgrade
+from gateway.storage.visits import Visits
 
 READERS = 4
 BUSY_TIMEOUT_MS = 30_000
@@ -30,10 +31,19 @@ class Database:
 
     SQLite has one connection that writes, for several would wait for each other in the file's lock
     (a third of the speed), and a few that read. PostgreSQL has one pool for both.
+
+    Attributes
+    ----------
+    visits
+        The quicker way to SQLite for a transaction that waits for nothing else, see
+        `gateway.storage.transactions`; None for PostgreSQL.
     """
 
-    def __init__(self, url: URL, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(
+        self, url: URL, writer: AsyncEngine, reader: AsyncEngine, visits: Visits | None = None
+    ) -> None:
         self.url = url
+        self.visits = visits
         self._writer = writer
         self._reader = reader
 
@@ -61,6 +71,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self.visits is not None:
+            await self.visits.close()
         await self._writer.dispose()
         if self._reader.sync_engine.pool is not self._writer.sync_engine.pool:
             await self._reader.dispose()
@@ -95,10 +107,9 @@ def database_url(url: str) -> URL:
 def _open_sqlite(url: URL) -> Database:
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=BUSY_TIMEOUT_MS / 1000)
     reader = create_async_engine(url, pool_size=READERS, max_overflow=0)
-    for engine in (writer, reader):
-        event.listen(engine.sync_engine, "connect", _set_pragmas)
-    event.listen(writer.sync_engine, "begin", _begin_immediate)
-    return Database(url, writer, reader)
+    _prepare(writer.sync_engine, True)
+    _prepare(reader.sync_engine, False)
+    return Database(url, writer, reader, Visits(url, _prepare, readers=READERS))
 
 
 def _open_postgresql(url: URL, pool_size: int) -> Database:
@@ -108,6 +119,12 @@ def _open_postgresql(url: URL, pool_size: int) -> Database:
         arguments["options"] = settings
     engine = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=arguments)
     return Database(url, engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+def _prepare(engine: Engine, writes: bool) -> None:
+    event.listen(engine, "connect", _set_pragmas)
+    if writes:
+        event.listen(engine, "begin", _begin_immediate)
 
 
 def _set_pragmas(connection: Any, entry: ConnectionPoolEntry) -> None:

@@ -202,3 +202,39 @@ measurements = Table(
     Column("vlas", Double),
     Index("ix_measurements_account_id_uuid_sha256_at", "account_id", "uuid_sha256", "at"),
 )
+
+# A vet photographs a screen, frame by frame, until there is a measurement or no more patience. One frame is
+# in work at a time: it holds the session until `frame_until`, which its end clears.
+pop_sessions = Table(
+    "pop_sessions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("failure", String(64)),  # the contract's word
+    Column("frames", Integer, nullable=False, server_default="0"),
+    Column("good_frames", Integer, nullable=False, server_default="0"),
+    Column("consecutive_failures", Integer, nullable=False, server_default="0"),
+    Column("patient_sha256", String(64)),
+    Column("corners", Text),  # JSON: where the last frame had its screen
+    Column("best_frame", Integer),
+    Column("best_spread", Double),
+    Column("best_result_code", Integer),
+    Column("best_vhs", Double),
+    Column("best_vlas", Double),
+    Column("frame_token", String(32)),  # of the last frame; a later one takes the place of one that hangs
+    Column("frame_until", Instant),
+    Column("expires_at", Instant, nullable=False),
+    Column("erase_at", Instant, nullable=False, index=True),
+    CheckConstraint("state IN ('active', 'complete', 'failed')", name="state"),
+)
+
+# What a session keeps of its frames and answers: pictures, so megabytes, written seldom.
+pop_bodies = Table(
+    "pop_bodies",
+    metadata,
+    Column("session_id", String(64), ForeignKey("pop_sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    CheckConstraint("kind IN ('best', 'answer')", name="kind"),
+)

@@ -34,7 +34,7 @@ async def transact(
     """Do work in a transaction, again where that may help.
 
     Each try starts from the beginning: the work has to notice what another one has written, be it a
-    duplicate's or its own whose end was not seen.
+    duplicate's or its own whose end was not seen. It awaits nothing but its connection.
 
     Raises
     ------
@@ -60,6 +60,8 @@ async def inquire(
     """
 
     async def read() -> T:
+        if database.visits is not None:
+            return await database.visits.read(work)
         async with database.read() as connection:
             return await work(connection)
 
@@ -86,6 +88,8 @@ async def _tries(
 async def _once(
     database: Database, work: Callable[[Connection], Awaitable[T]], lost_commits: list[BaseException]
 ) -> T:
+    if database.visits is not None:
+        return await database.visits.write(work, lost_commits.append)
     is_committing = False
     try:
         async with database.write() as connection:

@@ -27,6 +27,8 @@ RESTRICTED_PROTOCOLS = "shared-memory,model-repository,statistics,trace,logging"
 EXIT_TIMEOUT_SECONDS = 5
 REGIONS_PERIOD_SECONDS = 0.25
 PORT_TRIES = 20
+STUB = "triton_python_b"
+"""Name of a Python model's process, of which the kernel keeps fifteen characters."""
 NO_GPU_COMPLAINTS = (
     "llocate pinned system memory",
     "CudaDriverHelper",
@@ -92,8 +94,12 @@ class EmbeddedTriton:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     def is_whole(self) -> bool:
-        """Whether the server and all its stubs are alive; a stub that died stays behind as a zombie."""
-        return self.pid is not None and not any(map(is_zombie, children_of(self.pid)))
+        """Whether the server and all its stubs are alive; a stub that died stays behind as a zombie.
+
+        So, for a moment, does each shell by which the starting server tries a stub out.
+        """
+        pid = self.pid
+        return pid is not None and not any(is_zombie(child, named=STUB) for child in children_of(pid))
 
     async def start(self) -> None:
         """Start the server and return at once; readiness is the canary's to tell.

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 from sqlalchemy import text
 
-from gateway.accounts.billing import Billing
+from gateway.accounts.billing import Billing, patient_digest
 from gateway.accounts.ledger import Ledger
 from gateway.accounts.register import Accounts, Terms
 from tests.accounts import invariants
@@ -54,6 +54,13 @@ async def test_the_same_event_is_charged_once(ledger, outcome, database):
     assert await ledger.settle(replace(call, request_id="another")) == first
     assert first.monthly_usage == 1
     assert len(await invariants.events(database)) == 2
+
+
+async def test_a_patient_is_the_same_by_name_and_by_digest(ledger, outcome, caller):
+    named = await ledger.settle(outcome(uuid="dog"))
+    digested = await ledger.settle(outcome(patient_sha256=patient_digest(caller, "dog")))
+    assert (named.reason, digested.reason) == ("valid_vhs", "recheck_24h")
+    assert len(await ledger.history(caller, "dog")) == 2
 
 
 async def test_one_of_many_simultaneous_settlements_of_an_event_charges(ledger, outcome, database):

@@ -429,10 +429,23 @@ async def test_tells_what_the_account_has_used(post, vhs_client, key, pipeline, 
     assert (await response.json())["monthly_usage"] == 0
 
 
-@pytest.mark.parametrize("period", ["", "2026", "2026-13", "2026-1", "x", "2026-05-01"])
-async def test_a_period_is_a_month(vhs_client, key, period):
-    response = await vhs_client.get("/v3/usage", params={"period": period}, headers={"x-api-key": key})
-    assert (response.status, await response.json()) == (400, {"error": "period must be a month, YYYY-MM"})
+@pytest.mark.parametrize(
+    "query",
+    [
+        "period=",
+        "period=2026",
+        "period=2026-13",
+        "period=2026-1",
+        "period=2026-05-01",
+        "month=2026-05",
+        "period=2026-05&x=1",
+        "period=2026-05&period=2026-06",
+    ],
+)
+async def test_a_period_is_a_month(vhs_client, key, query):
+    response = await vhs_client.get(f"/v3/usage?{query}", headers={"x-api-key": key})
+    error = {"error": "period must be a month, YYYY-MM, and stand alone"}
+    assert (response.status, await response.json()) == (400, error)
 
 
 # What is written down

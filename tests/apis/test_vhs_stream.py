@@ -206,6 +206,7 @@ async def test_whoever_leaves_pays_for_what_was_valid_and_sent(
     await leave_after(count, *pictures, vhs_in_flight=4)
     assert pipeline.cancelled == 4
     assert len(pipeline.seen) == count + 4
+    await until_charged(usage, charged)
     await asyncio.sleep(0.1)
     used = await usage()
     assert (used.monthly_usage, used.cents) == (charged, 400 * charged)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from gateway.imaging.errors import CorruptImage, ImageError, TooManyPixels, UnsupportedFormat
 from gateway.imaging.exif import Exif, read_exif
-from gateway.imaging.picture import MAX_PIXELS, Probe, probe, read_picture
+from gateway.imaging.picture import MAX_PIXELS, Probe, probe, read_colour, read_picture
 from tests.imaging.picture_files import CHANNELS, PNG, chunk, header_chunk, jpeg, png, tiff
 
 RNG = np.random.default_rng(7)
@@ -334,13 +334,15 @@ def test_pictures_are_turned_upright_as_pillow_does(orientation, order):
         assert np.abs(picture.pixels - expected).max() <= tolerance
         assert picture.pixels.flags.c_contiguous
         assert picture.header()["width"] == (40 if orientation >= 5 else 64)
+        assert picture.file_size == (picture.pixels.shape[1], picture.pixels.shape[0])
 
 
 @pytest.mark.parametrize(("focal", "expected"), [(26, 26.0), (None, None), (0, None)])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_focal_length_travels_in_the_header(focal, expected, order):
     data = exif_jpeg(SOFT, orientation=1, focal_35mm=focal, order=order)
-    assert read_picture(data).header() == {"width": 320, "height": 256, "focal_35mm_mm": expected, "bits": 8}
+    size = {"width": 320, "height": 256, "reduction": 1, "file_size": (320, 256)}
+    assert read_picture(data).header() == {**size, "focal_35mm_mm": expected, "bits": 8}
 
 
 @pytest.mark.parametrize(
@@ -381,3 +383,69 @@ def test_a_damaged_jpeg_is_read_or_refused(data):
 def test_pictures_of_any_proportion_are_read(shape):
     samples = RNG.integers(0, 256, shape)
     assert np.array_equal(pixels(png(samples)), samples)
+
+
+# What photos need
+
+
+@pytest.mark.parametrize(("enough_px", "reduction"), [(161, 1), (160, 2), (81, 2), (80, 4), (40, 8), (1, 8)])
+def test_large_jpegs_are_halved_while_enough_is_left(enough_px, reduction):
+    picture = read_picture(jpeg(SOFT, quality=98), enough_px=enough_px)
+    assert picture.reduction == picture.header()["reduction"] == reduction
+    rows, columns = 256 // reduction, 320 // reduction
+    assert picture.pixels.shape == (rows, columns)
+    expected = cv2.resize(SOFT, (columns, rows), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(picture.pixels - expected).mean() < 4
+
+
+def test_odd_sides_are_rounded_up():
+    picture = read_picture(jpeg(SOFT[:255, :319]), enough_px=100)
+    assert (picture.pixels.shape, picture.file_size) == ((128, 160), (319, 255))
+
+
+def test_large_pngs_keep_their_size():
+    picture = read_picture(png(SOFT), enough_px=40)
+    assert (picture.pixels.shape, picture.reduction) == ((256, 320), 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(COLOUR, colour=2),
+        png(np.dstack([COLOUR, np.full_like(SOFT, 255)]), colour=6),
+        png(COLOUR.astype(np.uint16) * 257, bits=16, colour=2),
+        jpeg(COLOUR, quality=98, subsampling=0),
+    ],
+    ids=["rgb", "rgba", "rgb-16", "jpeg"],
+)
+def test_colour_comes_as_blue_green_red(data):
+    colour = read_colour(data)
+    assert colour.shape == COLOUR.shape
+    # 16 bits are stretched between their percentiles, so a little is lost at both ends.
+    assert np.abs(colour[..., ::-1].astype(int) - COLOUR).mean() < 3
+
+
+@pytest.mark.parametrize("data", [png(SOFT), png(np.dstack([SOFT, SOFT * 0 + 255]), colour=4), jpeg(SOFT)])
+def test_grey_files_have_three_equal_channels(data):
+    colour = read_colour(data)
+    assert colour.shape == (256, 320, 3)
+    assert np.array_equal(colour[..., 0], colour[..., 2])
+    assert np.abs(colour[..., 1].astype(int) - SOFT).mean() < 2
+
+
+def test_transparent_colour_lies_on_black():
+    colour = read_colour(png(np.dstack([COLOUR, SOFT * 0 + 51]), colour=6))
+    assert np.abs(colour[..., ::-1] - COLOUR * 0.2).mean() < 1
+
+
+def test_colour_is_turned_upright_too():
+    data = exif_jpeg(COLOUR, orientation=6)
+    assert read_colour(data).shape == (320, 256, 3)
+    assert np.abs(cv2.cvtColor(read_colour(data), cv2.COLOR_BGR2GRAY).astype(int) - pixels(data)).mean() < 2
+
+
+def test_damaged_colour_is_refused():
+    with pytest.raises(CorruptImage):
+        read_colour(jpeg(COLOUR)[:-400])
+    with pytest.raises(CorruptImage):
+        read_colour(png(COLOUR, colour=2)[:-400])

@@ -1,5 +1,6 @@
 """A real instance: `python -m gateway` with its Triton, on ports and a folder of its own."""
 
+import asyncio
 import contextlib
 import hashlib
 import http.client
@@ -15,8 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from tritonclient import grpc as triton_grpc
 
+from gateway.accounts.keys import ApiKeys
+from gateway.accounts.register import Accounts, Terms
 from gateway.accounts.secrets import secret_from
 from gateway.accounts.tokens import issue
+from gateway.errors import Conflict
+from gateway.storage.engine import open_database
 from tests.integration.processes import Process, process, tree, wait_until
 from tools.at_hand import free_ports
 
@@ -167,6 +172,19 @@ class Instance:
         return issue(
             "integration tests", secret=secret_from(None, self.data_dir / "secrets" / "jwt_secret"), days=1
         )
+
+    def key(self, account: str = "Integration tests") -> str:
+        """Make an API key of an account, which is opened unless it is there."""
+        return asyncio.run(self._key(account))
+
+    async def _key(self, account: str) -> str:
+        database = await open_database(f"sqlite:///{self.data_dir / 'app.db'}")
+        try:
+            with contextlib.suppress(Conflict):
+                await Accounts(database).create(account, Terms())
+            return (await ApiKeys(database).create(account)).raw
+        finally:
+            await database.close()
 
     def get(self, path: str, *, port: int) -> Answer:
         return _exchange(port, "GET", path, None, {}, seconds=5)

@@ -1,13 +1,16 @@
 """What schemathesis thinks of, sent to a real instance, by the documents that it serves."""
 
+import base64
 import shutil
 
+import numpy as np
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from gateway.apis import chest_xray
+from gateway.apis import chest_xray, vhs
+from gateway.imaging.png import encode_png
 from tests.integration.instances import Instance
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -31,6 +34,9 @@ def confined(instance, tmp_path_factory):
     running.wait_ready()
     yield running, root
     running.stop()
+
+
+vhs_schema = schemathesis.openapi.from_path(vhs.OPENAPI)
 
 
 def send(case, instance) -> None:
@@ -76,3 +82,36 @@ def test_chest_xray_keeps_to_its_document_on_a_folder(case, confined, folders):
     paths = {"input_folder_path": str(folders), "output_folder_path": str(folders / "output")}
     case.body = {**case.body, **paths}
     send(case, confined[0])
+
+
+def send_vhs(case, instance, key) -> None:
+    case.call_and_validate(
+        base_url=f"http://127.0.0.1:{instance.port}",
+        headers={"x-api-key": key},
+        # What is generated is base64 of nothing that could be seen, and is refused, rightly.
+        excluded_checks=[positive_data_acceptance],
+    )
+
+
+@pytest.fixture(scope="module")
+def key(instance):
+    return instance.key()
+
+
+@vhs_schema.parametrize()
+@settings(SETTINGS, max_examples=25)
+def test_vhs_keeps_to_its_document(case, instance, key):
+    send_vhs(case, instance, key)
+
+
+@vhs_schema.include(path_regex="/v3/predict").parametrize()
+@settings(SETTINGS, max_examples=10)
+def test_vhs_keeps_to_its_document_on_a_picture(case, instance, key):
+    if case.meta.generation.mode.is_negative:
+        return
+    picture = base64.b64encode(encode_png(np.full((64, 64), 90, np.uint8))).decode()
+    if case.body.get("images"):
+        case.body = {**case.body, "images": [picture] * len(case.body["images"])}
+    else:
+        case.body = {**case.body, "image": picture}
+    send_vhs(case, instance, key)

@@ -109,3 +109,13 @@ def test_network_input_is_what_the_pipeline_prepares():
 
     _, dims = tensors(CONFIGS["chest_xray_classifier"], "input")["image"]
     assert dims == (1, INPUT_SIZE_PX, INPUT_SIZE_PX)
+
+
+def test_landmark_network_fits_the_pipeline():
+    from gateway.imaging.vhs.folds import FOLDS
+    from gateway.imaging.vhs.landmarks import LANDMARKS
+    from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
+
+    network = CONFIGS["vhs_landmarks"]
+    assert tensors(network, "input") == {"letterbox": ("TYPE_FP32", (1, INPUT_SIZE_PX, INPUT_SIZE_PX))}
+    assert tensors(network, "output")["fold_landmarks"] == ("TYPE_FP32", (FOLDS, len(LANDMARKS), 2))

@@ -12,7 +12,7 @@ from tools.phantoms.canine_canvas import View, blur, clouds
 from tools.phantoms.canine_chest import Dog, dog_of
 from tools.phantoms.canine_framing import framing_of
 from tools.phantoms.canine_heart import draw_heart
-from tools.phantoms.canine_spine import draw_spine
+from tools.phantoms.canine_spine import T1, T13, draw_spine
 from tools.phantoms.canine_styles import STYLES as STYLE_TABLE
 from tools.phantoms.canine_styles import UNSEEN, Style, drawn
 
@@ -32,6 +32,10 @@ class CanineThorax:
     """float32 (7, 2): x, y in pixels, continuous coordinates, order of `LANDMARKS`."""
     style: str
     """Family of acquisition."""
+    vertebrae: np.ndarray
+    """float32 (14, 2): cranial edges of T1 to L1, pixels like `landmarks`."""
+    heart: np.ndarray
+    """float32 (100, 2): outline, pixels."""
 
 
 def canine_thorax(
@@ -55,14 +59,15 @@ def canine_thorax(
     view = framing.view
     attenuation, points, field = (
         attenuation_of(dog, view, family, rng),
-        view.pixels(dog.landmarks()),
+        view.pixels(np.concatenate([dog.landmarks(), dog.spine.cranial[T1 : T13 + 2], dog.heart.outline()])),
         framing.field,
     )
     if rng.random() < 0.5:
         attenuation, field = np.ascontiguousarray(attenuation[:, ::-1]), field[:, ::-1]
         points = (view.shape[1], 0) + points * (-1, 1)
-    picture = radiograph_of(attenuation, points, field, family, rng)
-    return CanineThorax(picture, points.astype(np.float32), name)
+    landmarks, vertebrae, heart = np.split(points.astype(np.float32), [7, 21])
+    picture = radiograph_of(attenuation, points[:7], field, family, rng)
+    return CanineThorax(picture, landmarks, name, vertebrae, heart)
 
 
 def attenuation_of(dog: Dog, view: View, style: Style, rng: np.random.Generator) -> np.ndarray:

@@ -16,7 +16,7 @@ WORDS = (
     "Patient", "Thorax", "Canine", "LAT", "Series 1", "W 4096 L 2048", "kV 70", "2.5 mAs", "Zoom 84%",
     "File", "Edit", "View", "Tools", "Measure", "Study", "Max", "Bella", "Luna", "DV", "12:41", "R", "L",
 )  # fmt: skip
-SEEN = 10
+SEEN = 22
 """Grey levels by which a side of the film must stand out from what surrounds it."""
 SEEN_SHARE = 0.35
 """Share of a side that must do so; an unseen side is where the viewport ends."""
@@ -53,13 +53,12 @@ def display(rng: Generator, radiograph: np.ndarray, *, long_side_px: int) -> Dis
     _other_viewports(rng, screen, viewport, radiograph, background)
     left, top, right, bottom = viewport
     screen[top:bottom, left:right] = background
-    shown, film = _place(rng, radiograph, box, viewport)
-    visible = _clip(box, viewport)
-    screen[visible[1] : visible[3], visible[0] : visible[2]] = shown[..., np.newaxis]
+    visible, film = _clip(box, viewport), _film_to_screen(radiograph, box)
+    _show(rng, screen, radiograph, box, viewport)
+    area = _seen_area(screen, visible, viewport)
     _annotate(rng, screen, viewport)
     if rng.random() < 0.6:
         cv2.rectangle(screen, (left - 1, top - 1), (right, bottom), _grey(rng, 30, 200), 1)
-    area = _seen_area(screen, visible, viewport)
     return Display(screen, film, np.array(area, np.float64))
 
 
@@ -106,24 +105,35 @@ def _box(edges: np.ndarray) -> Box:
     return left, top, right, bottom
 
 
+def _film_to_screen(radiograph: np.ndarray, box: Box) -> np.ndarray:
+    """Give the homography from the film's pixels, float64 (3, 3)."""
+    rows, columns = radiograph.shape
+    scale = (box[2] - box[0]) / columns, (box[3] - box[1]) / rows
+    return np.array([[scale[0], 0, box[0]], [0, scale[1], box[1]], [0, 0, 1.0]])
+
+
+def _show(rng: Generator, screen: np.ndarray, radiograph: np.ndarray, box: Box, viewport: Box) -> None:
+    """Put the film on the screen as far as its viewport shows it, in place.
+
+    Most films whose air would merge with the viewer's black are windowed such that it does not: of a film
+    without visible sides nobody could say where it ends.
+    """
+    left, top, right, bottom = visible = _clip(box, viewport)
+    resized = _resize(radiograph, box[2] - box[0], box[3] - box[1])
+    shown = resized[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
+    floors = [rng.uniform(8, 45) if rng.random() < 0.3 else 0.0, *rng.permutation([45.0, 75.0])]
+    white = rng.uniform(0.75, 1.0) * 255
+    for floor in floors[: 3 if rng.random() < 0.93 else 1]:
+        levels = np.clip(floor + np.arange(256) * (white - floor) / 255, 0, 255).astype(np.uint8)
+        screen[top:bottom, left:right] = cv2.LUT(shown, levels)[..., np.newaxis]
+        if _seen_area(screen, visible, viewport) == visible:
+            return
+
+
 def _clip(box: Box, within: Box) -> Box:
     return (
         max(box[0], within[0]), max(box[1], within[1]), min(box[2], within[2]), min(box[3], within[3])
     )  # fmt: skip
-
-
-def _place(rng: Generator, radiograph: np.ndarray, box: Box, viewport: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Give the film as far as its viewport shows it, and the homography from its pixels."""
-    rows, columns = radiograph.shape
-    sx, sy = (box[2] - box[0]) / columns, (box[3] - box[1]) / rows
-    film = np.array([[sx, 0, box[0]], [0, sy, box[1]], [0, 0, 1.0]])
-    left, top, right, bottom = _clip(box, viewport)
-    resized = _resize(radiograph, box[2] - box[0], box[3] - box[1])
-    shown = resized[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
-    # Half of all films are windowed such that their air stands out from the viewer's black.
-    floor = rng.uniform(8, 45) if rng.random() < 0.55 else 0.0
-    levels = floor + np.arange(256) * (rng.uniform(0.75, 1.0) * 255 - floor) / 255
-    return cv2.LUT(shown, np.clip(levels, 0, 255).astype(np.uint8)), film
 
 
 def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -248,7 +258,9 @@ def _other_viewports(
         return
     other = radiograph[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
     count = int(rng.integers(1, 6))
-    side = min(int(across * rng.uniform(0.5, 0.95)), int(down / count * 0.9))
+    # Smaller than the film: of two films of one size nobody could say which is meant.
+    largest = 0.45 * min(right - left, bottom - top)
+    side = int(min(across * rng.uniform(0.5, 0.95), down / count * 0.9, largest))
     if side < 8:
         return
     thumb = cv2.resize(other, (side, side), interpolation=cv2.INTER_AREA)

@@ -137,7 +137,9 @@ def _valid_call(
 
 
 def _period(request: web.Request) -> str | None:
-    period = request.query.get("period")
-    if period is not None and not PERIOD.fullmatch(period):
-        raise InvalidRequest("period must be a month, YYYY-MM", field="period")
+    if not request.query:
+        return None
+    period = request.query.get("period", "")
+    if len(request.query) > 1 or not PERIOD.fullmatch(period):
+        raise InvalidRequest("period must be a month, YYYY-MM, and stand alone", field="period")
     return period

@@ -90,7 +90,7 @@ def frame_quality(
         moire=moire(film),
         area=signed_area(corners) / (rows * columns),
         tilt_degrees=tilt_degrees(corners, columns, rows, focal),
-        motion=None if before is None else _motion(corners / (columns, rows), before),
+        motion=None if before is None else motion_of(corners / (columns, rows), before),
     )
 
 
@@ -153,7 +153,7 @@ def moire(film: np.ndarray) -> float:
     return float(np.sqrt((smooth[band] / np.exp(around[band])).max()))
 
 
-def _motion(corners: np.ndarray, before: np.ndarray) -> float:
+def motion_of(corners: np.ndarray, before: np.ndarray) -> float:
     """Give the mean shift of the corners between two frames, both in shares of the frame, in diagonals."""
     diagonal = float(np.linalg.norm(np.ptp(corners, axis=0)))
     return float(np.linalg.norm(corners - before, axis=1).mean() / max(diagonal, 1e-9))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.imaging.grey_window import grey_window as grey_window
+from gateway.imaging.grey_window import grey_window
 from gateway.imaging.letterbox import letterbox
 
 INPUT_SIZE_PX = 512

@@ -12,6 +12,9 @@ from gateway.imaging.vhs.drawing import annotated_png
 from gateway.imaging.vhs.folds import Folds
 from gateway.imaging.vhs.network_input import network_input
 
+ENOUGH_PX = 1_600
+"""Longer side that the pictures need: three times the networks', and what a screen shows of a film."""
+
 
 class Prepared(NamedTuple):
     """A picture on its way into the networks."""
@@ -21,7 +24,7 @@ class Prepared(NamedTuple):
     letterbox: NDArray[np.float32]
     """(1, INPUT_SIZE_PX, INPUT_SIZE_PX) in [0, 1]."""
     header: dict[str, Any]
-    """width, height, focal_35mm_mm, bits."""
+    """width, height, reduction, file_size (width and height, upright), focal_35mm_mm, bits."""
 
 
 def prepare(data: bytes) -> Prepared:
@@ -32,7 +35,7 @@ def prepare(data: bytes) -> Prepared:
     ImageError
         Not a picture that can be measured; the sentence says why.
     """
-    picture = read_picture(data)
+    picture = read_picture(data, enough_px=ENOUGH_PX)
     return Prepared(picture.pixels, network_input(picture.pixels), picture.header())
 
 

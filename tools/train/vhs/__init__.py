@@ -1,0 +1,1 @@
+"""Training of the landmark network of VHS and VLAS: drawn films, changes to them, fit, figures, export."""

@@ -1,0 +1,154 @@
+"""The landmark network in PyTorch: a trunk that the folds share, and what each fold has of its own."""
+
+import torch
+from torch import Tensor, nn
+
+from tools.train.vhs.decode import decode
+from tools.train.vhs.layout import EDGES, FOLDS, POINTS
+
+CHANNELS = (32, 64, 96, 128)
+"""Of the features at strides 4, 8, 16 and 32."""
+DECODER_CHANNELS = (96, 64, 48)
+"""Of a fold's way back up at strides 32, 16 and 8."""
+MIRRORED = (1, 3)
+"""Folds that look at the mirrored square. As all share one trunk, they would else share its doubts, too, and
+their spread would be small where all are wrong."""
+
+
+def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """Give a convolution with batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+class Residual(nn.Module):  # type: ignore[misc]  # torch is not there when the types are checked
+    """Two 3×3 convolutions around which the input is added again."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(channels, channels),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the convolutions find to the features."""
+        return torch.relu(features + self.body(features))
+
+
+class Wide(nn.Module):  # type: ignore[misc]
+    """A 7×7 convolution of each channel, then a mix of all: three see the whole square at stride 32."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 7, 1, 3, groups=channels, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, 2 * channels, 1),
+            nn.ReLU(),
+            nn.Conv2d(2 * channels, channels, 1),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the convolutions find to the features."""
+        return features + self.body(features)
+
+
+class Trunk(nn.Module):  # type: ignore[misc]
+    """What all folds see: edges and textures at strides 8 and 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        quarter, eighth, sixteenth, _ = CHANNELS
+        self.eighth = nn.Sequential(
+            convolution(1, quarter, 8, 4),
+            convolution(quarter, eighth, 3, 2),
+            Residual(eighth),
+            Residual(eighth),
+        )
+        self.sixteenth = nn.Sequential(
+            convolution(eighth, sixteenth, 3, 2), Residual(sixteenth), Residual(sixteenth)
+        )
+
+    def forward(self, letterbox: Tensor) -> tuple[Tensor, Tensor]:
+        """Give features at strides 8 and 16 of squares (N, 1, S, S) with values 0 to 1."""
+        eighth = self.eighth((letterbox - 0.5) * 4.0)
+        return eighth, self.sixteenth(eighth)
+
+
+class Fold(nn.Module):  # type: ignore[misc]
+    """One opinion: counts vertebrae over the whole square, then finds the points; and judges the view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _, eighth, sixteenth, context = CHANNELS
+        high, middle, low = DECODER_CHANNELS
+        self.context = nn.Sequential(
+            convolution(sixteenth, context, 3, 2), Wide(context), Wide(context), Wide(context)
+        )
+        self.high = nn.Sequential(convolution(context, high), nn.Conv2d(high, middle, 1))
+        self.from_sixteenth = nn.Conv2d(sixteenth, middle, 1)
+        self.middle = nn.Sequential(convolution(middle, middle), nn.Conv2d(middle, low, 1))
+        self.from_eighth = nn.Conv2d(eighth, low, 1)
+        self.low = nn.Sequential(convolution(low, low), nn.Conv2d(low, 4 * POINTS, 3, 1, 1))
+        self.validity = nn.Linear(context, 1)
+
+    def forward(self, eighth: Tensor, sixteenth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give maps of logits (N, 7, S / 4, S / 4), validity logits (N,), features (N, 48, S / 8, S / 8)."""
+        context = self.context(sixteenth)
+        middle = self.from_sixteenth(sixteenth) + _doubled(self.high(context))
+        low = self.from_eighth(eighth) + _doubled(self.middle(middle))
+        features = self.low[0](low)
+        maps = nn.functional.pixel_shuffle(self.low[1](features), 2)
+        return maps, self.validity(context.mean((2, 3)))[:, 0], features
+
+
+def _doubled(features: Tensor) -> Tensor:
+    return nn.functional.interpolate(features, scale_factor=2, mode="nearest")
+
+
+class LandmarkNetwork(nn.Module):  # type: ignore[misc]
+    """The shipped graph: landmarks, peaks and validity of every fold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = Trunk()
+        self.folds = nn.ModuleList([Fold() for _ in range(FOLDS)])
+        # One map of the heart, one of each edge; they teach, and are no part of the shipped graph.
+        self.guides = nn.ModuleList([nn.Conv2d(DECODER_CHANNELS[-1], 1 + EDGES, 1) for _ in range(FOLDS)])
+
+    def maps(self, letterbox: Tensor, blocks: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Give each fold's maps, validity and guides of its own blocks of rows; see `own_blocks`."""
+        features = [own_blocks(part, blocks) for part in self.trunk(letterbox)]
+        answers = [fold(*own) for fold, *own in zip(self.folds, *features, strict=True)]
+        return [
+            (maps, validity, guide(last))
+            for guide, (maps, validity, last) in zip(self.guides, answers, strict=True)
+        ]
+
+    def forward(self, letterbox: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Give landmarks (N, 5, 7, 2), peaks (N, 5, 7) and validity (N, 5) of squares (N, 1, 512, 512)."""
+        views = self.trunk(letterbox), self.trunk(letterbox.flip(-1))
+        answers = [fold(*views[number in MIRRORED]) for number, fold in enumerate(self.folds)]
+        landmarks, peaks = decode(torch.stack([maps for maps, _, _ in answers], 1))
+        is_mirrored = torch.tensor([[[number in MIRRORED, False]] for number in range(FOLDS)])
+        landmarks = torch.where(is_mirrored, 1 - landmarks, landmarks)
+        return landmarks, peaks, torch.stack([validity for _, validity, _ in answers], 1)
+
+
+def own_blocks(rows: Tensor, blocks: int) -> list[Tensor]:
+    """Deal a batch to the folds: of as many blocks as there are folds, each gets its own and the next ones.
+
+    Parameters
+    ----------
+    rows
+        (N, ...), N a multiple of the number of folds.
+    blocks
+        How many a fold gets.
+    """
+    parts = rows.chunk(FOLDS)
+    return [torch.cat([parts[(fold + ahead) % FOLDS] for ahead in range(blocks)]) for fold in range(FOLDS)]
