@@ -9,9 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from gateway.errors import NotFound
 from gateway.settings import Settings
@@ -31,12 +29,10 @@ def list_jobs(api: str | None, state: str | None, limit: int, *, as_json: bool) 
     if as_json:
         print(json.dumps([document(row) for row in rows], indent=2))
         return
-    table = Table("id", "api", "name", "state", "phase", "done", "created", box=None)
     for row in rows:
         created = row.created_at.isoformat(sep=" ", timespec="seconds").partition("+")[0]
-        # A caller's own words: shown as they are, not as markup.
-        table.add_row(row.id, row.api, _shown(row), row.state, row.phase, _count(row), created)
-    Console(markup=False, highlight=False).print(table)
+        fields = (row.id, created, f"{row.state:<9}", f"{_count(row):>9}", row.api, _shown(row))
+        print("  ".join(fields))
 
 
 def show(job: str, *, as_json: bool) -> None:
@@ -163,7 +159,7 @@ def _name(row: JobRow) -> str:
 
 
 def _shown(row: JobRow) -> str:
-    name = _name(row)
+    name = _name(row).encode(errors="backslashreplace").decode()
     return name if len(name) <= 40 else f"{name[:39]}…"
 
 

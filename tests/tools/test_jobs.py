@@ -48,7 +48,7 @@ def test_lists_the_newest_first(radgate):
     assert "secret" not in json.dumps(found)
     lines = radgate("list").stdout
     assert FIRST in lines
-    assert "TX-[red]2 " in lines
+    assert "TX-[red]2\n" in lines
 
 
 def test_lists_those_of_a_state(radgate):
