@@ -16,6 +16,10 @@ from gateway.imaging.results.instance import MANUFACTURER
 from gateway.imaging.results.pipelines import dicom_input
 
 
+_RESULTS_WITH_PIXELS = {"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.66.4"}
+"""Secondary Capture and Segmentation."""
+
+
 class NoImage(ImageError):
     """A DICOM object that is not to be assessed: one without pixels, or an earlier result of ours."""
 
@@ -51,7 +55,8 @@ def prepared(dicom: bytes, model: str, takes: Takes) -> dict[str, np.ndarray]:
     header = read_instance(dicom)
     if "Rows" not in header or "Columns" not in header:
         raise NoImage("the instance holds no image")
-    if text(header, "Manufacturer").strip() == MANUFACTURER:
+    is_derived = text(header, "SOPClassUID").strip() in _RESULTS_WITH_PIXELS
+    if is_derived and text(header, "Manufacturer").strip() == MANUFACTURER:
         raise NoImage("the instance is an earlier result")
     return dicom_input(dicom) if takes == "dicom" else pipeline_of(model).inputs(dicom)
 
