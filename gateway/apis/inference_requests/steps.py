@@ -15,7 +15,6 @@ from gateway.imaging.results import Model, Stamp, encoded, pipeline_of
 from gateway.imaging.results.instance import MANUFACTURER
 from gateway.imaging.results.pipelines import dicom_input
 
-
 _RESULTS_WITH_PIXELS = {"1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.66.4"}
 """Secondary Capture and Segmentation."""
 
