@@ -17,7 +17,7 @@ def configure(level: str) -> None:
     logging.getLogger("aiohttp.access").disabled = True
     logging.getLogger("aiohttp.server").addFilter(_without_values)
     # A level of DEBUG is for our own lines; these print headers and values.
-    for library in ("asyncio", "grpc", "pydicom", "PIL"):
+    for library in ("asyncio", "aiosqlite", "grpc", "pydicom", "PIL"):
         logging.getLogger(library).setLevel(logging.WARNING)
 
 

@@ -55,3 +55,4 @@ BILLING_OUTCOMES = Counter(
 STREAM_DISCONNECTS = Counter(
     "radgate_stream_disconnects", "Streams whose caller left before their end", ["endpoint"]
 )
+POP_SESSIONS = Counter("radgate_pop_sessions", "Capture sessions that ended in this process", ["outcome"])

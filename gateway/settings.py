@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     vhs_models: int = Field(5, ge=1, description="`models_loaded` of /v3/health when all is well")
     vhs_pop: bool = Field(False, description="Take photos of screens (picture of a picture)")
     vhs_pop_models: int = Field(5, ge=1, description="`pop_models_loaded` of /v3/health when all is well")
+    vhs_rectify_workers: int = Field(
+        default_factory=_default_workers, ge=1, description="Processes that straighten photos of screens"
+    )
     vhs_in_flight: int = Field(4, ge=1, description="Pictures in Triton at a time")
     vhs_in_flight_per_key: int = Field(
         0, ge=0, description="Requests of one API key at a time; 0: any number"

@@ -81,6 +81,12 @@ async def find(
     return None if row is None else SessionRow(*row)
 
 
+async def get(connection: AsyncConnection, session_id: str) -> SessionRow | None:
+    """Read a session, whoever's it is."""
+    row = (await connection.execute(select(*_COLUMNS).where(_t.id == session_id))).first()
+    return None if row is None else SessionRow(*row)
+
+
 async def begin_frame(
     connection: AsyncConnection,
     session_id: str,

@@ -15,9 +15,10 @@ from gateway.apis import vhs
 from gateway.apis.api import Instance
 from gateway.apis.chest_xray.bulk import KIND, QUEUE, Bulk
 from gateway.apis.chest_xray.bulk_job import BulkWork
-from gateway.apis.vhs.api import parts_of
+from gateway.apis.vhs.api import parts_of, pop_parts_of
 from gateway.apis.vhs.charges import Charges
 from gateway.apis.vhs.inference import Pipeline
+from gateway.apis.vhs.session_store import SessionStore
 from gateway.app import public_applications
 from gateway.errors import Conflict
 from gateway.files.roots import Roots
@@ -28,9 +29,10 @@ from gateway.storage.migrate import upgrade
 from gateway.triton.canary import Canary
 from tests.accounts.conftest import Clock
 from tests.apis.bulk_callers import Caller
+from tests.apis.screen_callers import FakeScreens
 from tests.apis.vhs_callers import FakePipeline
 from tests.conftest import NoJobs
-from tests.fakes.triton import FakeTriton
+from tests.fakes.triton import REPOSITORY, FakeTriton
 
 
 @pytest.fixture
@@ -132,8 +134,35 @@ def pipeline():
 
 
 @pytest.fixture
-def vhs_triton(pipeline):
-    fake = FakeTriton({"vhs": pipeline})
+def screens():
+    """The fake pipeline that looks for screens."""
+    return FakeScreens()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """The folder of models, with `screen` as it will be."""
+    if (REPOSITORY / "screen").exists():
+        return REPOSITORY
+    folder = tmp_path / "models"
+    shutil.copytree(REPOSITORY / "vhs", folder / "vhs")
+    (folder / "screen").mkdir()
+    (folder / "screen" / "config.pbtxt").write_text("""
+name: "screen"
+platform: "ensemble"
+max_batch_size: 1
+input [
+  { name: "image" data_type: TYPE_STRING dims: [ 1 ] },
+  { name: "quality" data_type: TYPE_BOOL dims: [ 1 ] }
+]
+output [{ name: "screen" data_type: TYPE_STRING dims: [ 1 ] }]
+""")
+    return folder
+
+
+@pytest.fixture
+def vhs_triton(pipeline, screens, repository):
+    fake = FakeTriton({"vhs": pipeline, "screen": screens}, repository=repository)
     yield fake
     assert not fake.broken
 
@@ -184,15 +213,16 @@ async def ledger(database, clock, tmp_path):
 
 @pytest.fixture
 async def canary():
-    """The watch of the pipelines; `vhs` is ready."""
-    watch = Canary({"vhs": _passes}, None)
+    """The watch of the pipelines, which are ready."""
+    watch = Canary({"vhs": _passes, "screen": _passes}, None)
     await watch.tick()
     return watch
 
 
 @pytest.fixture
-def vhs_api(vhs_triton, database, ledger, canary, no_environment, tmp_path):
+def vhs_api(vhs_triton, database, ledger, clock, canary, no_environment, tmp_path):
     """Put the VHS API together, as `gateway.apis.vhs.api` does, with settings."""
+    made = []
 
     def make(heartbeat_seconds=15.0, **changes):
         settings = Settings(data_dir=tmp_path, **changes)
@@ -200,10 +230,16 @@ def vhs_api(vhs_triton, database, ledger, canary, no_environment, tmp_path):
         charges = Charges(ledger, model_version=settings.vhs_model_version)
         service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight)
         service.on_failure = lambda: canary.doubt("vhs")
-        parts = parts_of(instance, service, ledger, charges)
+        pop = None
+        if settings.vhs_pop:
+            pop = pop_parts_of(instance, service, charges, SessionStore(database, clock=clock))
+            made.append(pop.rectifier)
+        parts = parts_of(instance, service, ledger, charges, pop)
         return settings, vhs.api_of(settings, parts._replace(heartbeat_seconds=heartbeat_seconds))
 
-    return make
+    yield make
+    for rectifier in made:
+        rectifier.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The example bodies of the RadAnalyzer V3 documentation, word for word, PoP left out."""
+"""The example bodies and programs of the RadAnalyzer V3 documentation, word for word."""
 
 HEALTH = """{
 "status": "healthy",
@@ -136,11 +136,118 @@ SUMMARY = """{
 
 STREAM_ERROR = """{"index": 1, "uuid": "patient-456", "error": "Invalid image data"}"""
 
+SESSION_READY = """{
+"session_id": "0960abaa8179476d",
+"session_status": "ready",
+"pop_pipeline_enabled": true,
+"models_loaded": 5,
+"pop_models_loaded": 5,
+"model_version": "3.3.0-ensemble",
+"session_config": {
+"max_frames": 20,
+"max_consecutive_failures": 5,
+"session_ttl_seconds": 300
+}
+}"""
+
+SESSION_CONTINUES = """{
+"session_id": "0960abaa8179476d",
+"session_status": "continue",
+"reason": "0/3 good frames so far, need more",
+"frame_index": 0,
+"frames_processed": 1,
+"good_frames": 0,
+"result_code": 5,
+"result_description": "Neither VHS nor VLAS could be calculated — check image quality.",
+"frame_result": {
+"vhs": null,
+"vlas": null,
+"spread": null,
+"model_confidence": "review",
+"landmarks_detected": false,
+"pop_detected": true
+},
+"model_version": "3.3.0-ensemble"
+}"""
+
+SESSION_COMPLETE = """{
+"session_id": "sess_abc123def456",
+"session_status": "complete",
+"frame_index": 3,
+"rectified_image": "<base64-encoded-rectified-image>",
+"prediction": {
+"vhs": 10.4,
+"vlas": 2.8,
+"prediction": [
+{ "x": 0.42, "y": 0.15, "class": "heart_top" },
+{ "x": 0.41, "y": 0.44, "class": "heart_bottom" },
+{ "x": 0.25, "y": 0.30, "class": "heart_right" },
+{ "x": 0.57, "y": 0.29, "class": "heart_left" },
+{ "x": 0.49, "y": 0.40, "class": "VLAS" },
+{ "x": 0.36, "y": 0.12, "class": "Vertebra A" },
+{ "x": 0.55, "y": 0.12, "class": "Vertebra B" }
+],
+"result_code": 0,
+"result_description": "Success",
+"model_confidence": "optimal",
+"spread": 0.0028,
+"model_version": "3.3.0-ensemble",
+"rendered_image": "<base64>"
+},
+"billing": {
+"billable": true,
+"reason": "valid_vhs",
+"call_type": "session",
+"monthly_usage": 49,
+"tier": "paygo",
+"rate": 4.00
+}
+}"""
+
+SESSION_FAILED = """{
+"session_id": "sess_abc123def456",
+"session_status": "failed",
+"frame_index": 20,
+"error": "max_frames_exceeded",
+"billing": {
+"billable": false,
+"reason": "no_valid_vhs",
+"monthly_usage": 49,
+"tier": "paygo"
+}
+}"""
+
+CORNERS = """{
+"corners": [[137.48, 100.30], [490.50, 81.32], [495.35, 421.38], [154.89, 421.57]],
+"order": "TL,TR,BR,BL",
+"image_width": 640,
+"image_height": 482,
+"model_version": "3.3.0-ensemble"
+}"""
+
+RECTIFIED = """{
+"rectified_image": "<base64-encoded JPEG>",
+"width": 346,
+"height": 330,
+"model_version": "3.3.0-ensemble"
+}"""
+
+PREPROCESSED = """{
+"rectified_image": "<base64-encoded JPEG>",
+"corners": [[137.48, 100.30], [490.50, 81.32], [495.35, 421.38], [154.89, 421.57]],
+"order": "TL,TR,BR,BL",
+"width": 346,
+"height": 330,
+"model_version": "3.3.0-ensemble"
+}"""
+
 ERRORS = {
     400: """{"error": "Missing required field: image"}""",
     403: """{"error": "Invalid API key"}""",
     413: """{"error": "Image exceeds maximum size of 10MB"}""",
+    422: """{"error": "Corner detection failed"}""",
     500: """{"error": "Internal server error"}""",
+    503: """{"error": "PoP pipeline not available"}""",
 }
 
 BILLABLE = """{
@@ -193,3 +300,44 @@ print(f"Spread: {data['spread']}")
 print(f"Result: {data['result_description']}")
 """
 """Its indentation, which the page lost, put back."""
+
+FETCH_EXAMPLE = """
+const API_BASE = "https://api.radanalyzer.com";
+const headers = {
+"x-api-key": "YOUR_API_KEY",
+"Content-Type": "application/json"
+};
+// Step 1: Start a PoP session
+const startRes = await fetch(`${API_BASE}/v3/pop-session/start`, {
+method: "POST",
+headers,
+body: JSON.stringify({})
+});
+const { session_id } = await startRes.json();
+// Step 2: Send frames until session completes
+let sessionComplete = false;
+while (!sessionComplete) {
+const frameBase64 = await captureFrame(); // your capture function
+const frameRes = await fetch(`${API_BASE}/v3/pop-session`, {
+method: "POST",
+headers,
+body: JSON.stringify({
+image: frameBase64,
+session_id: session_id,
+uuid: "patient-123"
+})
+});
+const result = await frameRes.json();
+if (result.session_status === "complete") {
+console.log("VHS:", result.prediction.vhs);
+console.log("VLAS:", result.prediction.vlas);
+sessionComplete = true;
+} else if (result.session_status === "failed") {
+console.error("Session failed:", result.error);
+sessionComplete = true;
+} else {
+console.log("Feedback:", result.feedback);
+// Show feedback to user, capture another frame
+}
+}
+"""

@@ -29,6 +29,18 @@ def single(
     if assessment.rejected:
         return {**_rejection(assessment, model_version), "billing": billing_of(billing)}
     return {
+        **measurement(assessment),
+        "pop_detected": assessment.pop_detected,
+        "model_version": model_version,
+        **({_PICTURE: None} if render else {}),
+        **_historic(history),
+        "billing": billing_of(billing),
+    }
+
+
+def measurement(assessment: Assessment) -> Document:
+    """Say what was measured in one picture, where, and how well."""
+    return {
         "vhs": in_vertebrae(assessment.vhs),
         "vlas": in_vertebrae(assessment.vlas),
         "prediction": [
@@ -39,11 +51,6 @@ def single(
         "result_description": assessment.result_description,
         "model_confidence": assessment.model_confidence,
         "spread": _spread(assessment),
-        "pop_detected": assessment.pop_detected,
-        "model_version": model_version,
-        **({_PICTURE: None} if render else {}),
-        **_historic(history),
-        "billing": billing_of(billing),
     }
 
 
@@ -133,13 +140,17 @@ def photo_event(assessment: Assessment, index: int, n_total: int, model_version:
 
 
 def _photo(assessment: Assessment) -> Document:
+    return {**one_of_several(assessment), "axes_perpendicular": assessment.axes_perpendicular}
+
+
+def one_of_several(assessment: Assessment) -> Document:
+    """Say what was measured in one picture of several, in short."""
     return {
         "vhs": in_vertebrae(assessment.vhs),
         "vlas": in_vertebrae(assessment.vlas),
         "spread": _spread(assessment),
         "model_confidence": assessment.model_confidence,
         "landmarks_detected": assessment.landmarks_detected,
-        "axes_perpendicular": assessment.axes_perpendicular,
     }
 
 

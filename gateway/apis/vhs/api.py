@@ -7,12 +7,17 @@ from pathlib import Path
 from gateway.accounts.keys import ApiKeys
 from gateway.accounts.ledger import Ledger
 from gateway.apis.api import Api, Instance, Routes, in_background
+from gateway.apis.vhs.calls import Parts, PopParts
 from gateway.apis.vhs.charges import Charges
 from gateway.apis.vhs.health import Health
 from gateway.apis.vhs.inference import MODEL, Pipeline
-from gateway.apis.vhs.routes import Parts, routes
+from gateway.apis.vhs.routes import routes
 from gateway.apis.vhs.schema import error_answer
+from gateway.apis.vhs.screens import MODEL as SCREEN
+from gateway.apis.vhs.screens import Rectifier, Screens
 from gateway.apis.vhs.service import Vhs
+from gateway.apis.vhs.session_store import SessionStore
+from gateway.apis.vhs.sessions import Sessions
 from gateway.settings import Settings
 from gateway.web.budget import ByteBudget, Places
 
@@ -31,14 +36,33 @@ async def vhs(instance: Instance) -> AsyncIterator[Api]:
     pipeline.on_failure = lambda: instance.canary.doubt(MODEL)
     ledger = Ledger(instance.database, settings.data_dir / "voids")
     charges = Charges(ledger, model_version=settings.vhs_model_version)
-    async with in_background(ledger.run()):
-        try:
-            yield api_of(settings, parts_of(instance, pipeline, ledger, charges))
-        finally:
-            await charges.settled()
+    async with contextlib.AsyncExitStack() as stack:
+        pop = None
+        if settings.vhs_pop:
+            pop = pop_parts_of(instance, pipeline, charges, SessionStore(instance.database))
+            instance.canary.watch(SCREEN, pop.screens.canary)
+            stack.callback(pop.rectifier.close)
+            await stack.enter_async_context(in_background(pop.sessions.store.run()))
+        await stack.enter_async_context(in_background(ledger.run()))
+        stack.push_async_callback(charges.settled)
+        yield api_of(settings, parts_of(instance, pipeline, ledger, charges, pop))
 
 
-def parts_of(instance: Instance, pipeline: Pipeline, ledger: Ledger, charges: Charges) -> Parts:
+def pop_parts_of(instance: Instance, pipeline: Pipeline, charges: Charges, store: SessionStore) -> PopParts:
+    """Gather what the routes for photos of screens need."""
+    settings = instance.settings
+    screens = Screens(instance.triton, in_flight=settings.vhs_in_flight)
+    screens.on_failure = lambda: instance.canary.doubt(SCREEN)
+    rectifier = Rectifier(settings.vhs_rectify_workers)
+    sessions = Sessions(
+        store, pipeline, screens, rectifier, charges, model_version=settings.vhs_model_version
+    )
+    return PopParts(screens, rectifier, sessions)
+
+
+def parts_of(
+    instance: Instance, pipeline: Pipeline, ledger: Ledger, charges: Charges, pop: PopParts | None = None
+) -> Parts:
     """Gather what the routes need."""
     settings = instance.settings
     return Parts(
@@ -55,6 +79,7 @@ def parts_of(instance: Instance, pipeline: Pipeline, ledger: Ledger, charges: Ch
         budget=ByteBudget(settings.body_budget_bytes),
         places=Places(settings.vhs_in_flight_per_key),
         timeout_seconds=settings.vhs_timeout_seconds,
+        pop=pop,
     )
 
 

@@ -39,6 +39,8 @@ class Charge:
     uuid: str | None
     event_id: str
     repeatable: Repeatable | None = None
+    patient_sha256: str | None = None
+    """Of a patient whose name is no longer known."""
 
 
 class Found(NamedTuple):
@@ -96,9 +98,7 @@ class Charges:
     async def give_up(self, charge: Charge) -> None:
         """Let a call that came to no answer be repeated at once."""
         if charge.repeatable is not None:
-            await self._to_its_end(
-                self._ledger.release(charge.caller, charge.endpoint, charge.repeatable.key)
-            )
+            await self.to_its_end(self._ledger.release(charge.caller, charge.endpoint, charge.repeatable.key))
 
     async def history(self, charge: Charge) -> Sequence[Measurement] | None:
         """Give the patient's measurements but this call's; None where no patient is named."""
@@ -129,8 +129,9 @@ class Charges:
             model_version=self._model_version,
             request_id=request_id.get(),
             idempotency=_idempotency(charge, answer),
+            patient_sha256=charge.patient_sha256,
         )
-        billing = await self._to_its_end(self._ledger.settle(outcome))
+        billing = await self.to_its_end(self._ledger.settle(outcome))
         BILLING_OUTCOMES.labels(charge.endpoint, billing.reason).inc()
         return billing
 
@@ -139,8 +140,8 @@ class Charges:
         while self._settling:
             await asyncio.wait(self._settling)
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        """Go on although whoever waits is cut off: its result may be on its way already."""
+    async def to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Go on with work although whoever waits is cut off: its result may be on its way already."""
         task = asyncio.ensure_future(work)
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)

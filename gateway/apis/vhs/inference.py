@@ -73,7 +73,7 @@ class Pipeline:
         InferenceFailed, ModelUnavailable, InferenceTimeout
             No assessment came.
         """
-        _require_picture(bytes(photo))
+        require_picture(bytes(photo))
         left = deadline - asyncio.get_running_loop().time()
         async with self._admission.turn(timeout_seconds=left) as seconds:
             return await self._infer(bytes(photo), render=render, timeout_seconds=seconds)
@@ -120,7 +120,7 @@ class Pipeline:
         return Reading(assessment, outputs["rendered_png"].tobytes())
 
 
-def _require_picture(image: bytes) -> None:
+def require_picture(image: bytes) -> None:
     """Refuse by its header what need not bother Triton."""
     try:
         probe(image)

@@ -46,6 +46,13 @@ RETRY_AFTER_SECONDS = 5
 """A pipeline that was lost is back sooner, most of the time."""
 
 
+class PopUnavailable(ModelUnavailable):
+    """Photos of screens are not taken: by the settings, or because a model is away."""
+
+    def __init__(self) -> None:
+        super().__init__("PoP pipeline not available")
+
+
 class Asked(NamedTuple):
     """Body of `POST /v3/predict` and of `POST /v3/predict/stream`."""
 
@@ -71,7 +78,7 @@ def parse_predict(body: bytearray, *, only_batch: bool = False) -> Asked:
         The sentence for the first thing that is wrong.
     """
     fields = parse_object(body)
-    _refuse_repeated(fields, ("image", "images", "uuid", "render"))
+    refuse_repeated(fields, ("image", "images", "uuid", "render"))
     is_batch = _is_batch(fields, only_batch)
     values = _images(fields) if is_batch else [fields["image"]]
     uuid, render = parse_uuid(fields), _render(fields)
@@ -80,7 +87,8 @@ def parse_predict(body: bytearray, *, only_batch: bool = False) -> Asked:
     return Asked(photos, is_batch, uuid, render)
 
 
-def _refuse_repeated(fields: Fields, names: Sequence[str]) -> None:
+def refuse_repeated(fields: Fields, names: Sequence[str]) -> None:
+    """Refuse a field that is given twice: which of the two counts is anybody's guess."""
     for name in names:
         if name in fields.repeated:
             raise InvalidRequest(f"{name} must be given once", field=name)
@@ -171,6 +179,8 @@ def error_answer(error: GatewayError) -> web.Response:
 
 
 def _told(error: GatewayError) -> tuple[int, str]:
+    if isinstance(error, PopUnavailable):
+        return 503, error.message
     if isinstance(error, ModelUnavailable):
         return 503, NOT_AVAILABLE
     if isinstance(error, InferenceTimeout):

@@ -93,14 +93,16 @@ def probability_of(logits: np.ndarray) -> float:
 def _exact(
     picture: np.ndarray, coarse: np.ndarray, spread: float, peak: float
 ) -> tuple[np.ndarray, str | None]:
-    """Refine the corners; where the network is unsure of them, look for them without it."""
+    """Refine the corners; where the heatmaps are flat, look for them without the network."""
     rows, columns = picture.shape
-    if peak < PEAK_MIN or spread > SPREAD_MAX:
-        if (classical := classical_quad(picture)) is not None:
-            return refined(picture, classical), None
-        unsure = f"mean peak {peak:.2f}" if peak < PEAK_MIN else f"spread of the folds {spread:.3f}"
-        return coarse, f"{unsure}, and no quadrilateral of edges"
+    if peak < PEAK_MIN:
+        classical = classical_quad(picture)
+        if classical is None:
+            return coarse, f"mean peak {peak:.2f}, and no quadrilateral of edges"
+        return refined(picture, classical), None
+    exact = refined(picture, coarse)
+    if spread > SPREAD_MAX:
+        return exact, f"spread of the folds {spread:.3f}, expected at most {SPREAD_MAX}"
     if fault := fault_of(coarse, columns, rows):
         return coarse, fault
-    exact = refined(picture, coarse)
     return (exact if fault_of(exact, columns, rows) is None else coarse), None

@@ -4,8 +4,10 @@ import io
 import warnings
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
+from onnx import helper, numpy_helper
 
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
 from tools.train.screen.networks import CORNERS, FiveFolds
@@ -14,7 +16,7 @@ OPSET = 17
 
 
 def export(folds: FiveFolds, path: Path) -> None:
-    """Write the folds with float32 weights and a free batch size.
+    """Write the folds with a free batch size; weights are stored as float16 and used as float32.
 
     Parameters
     ----------
@@ -48,6 +50,21 @@ def export(folds: FiveFolds, path: Path) -> None:
         dimensions = output.type.tensor_type.shape.dim[1:]
         for dimension, length in zip(dimensions, shapes[output.name], strict=True):
             dimension.dim_value = length
+    _halve(model.graph)
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Store large weights as float16, each with a cast that runtimes fold away when they load the graph."""
+    casts = []
+    for weight in graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < 1024:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)

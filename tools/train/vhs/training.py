@@ -29,7 +29,7 @@ class Effort(NamedTuple):
     small_steps: int = 1500
     small_rows: int = 15
     steps: int = 1700
-    last_steps: int = 350
+    last_steps: int = 200
     rows: int = 10
 
 

@@ -1,0 +1,16 @@
+"""Corners of a photographed screen, by one ONNX graph of five folds."""
+
+from pathlib import Path
+
+from gateway.triton.backend import respond_batched
+from gateway.triton.networks import Network
+
+
+class TritonPythonModel:
+    """Named by Triton."""
+
+    def initialize(self, args):
+        self._network = Network(Path(__file__).with_name("model.onnx"))
+
+    def execute(self, requests):
+        return respond_batched(requests, self._network.run)
