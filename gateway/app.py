@@ -5,14 +5,18 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from aiohttp import web
 
 from gateway.apis.api import Api, Builder, Instance, in_background
 from gateway.apis.chest_xray import chest_xray
+from gateway.apis.inference_requests import inference_requests
 from gateway.apis.vhs import vhs
+from gateway.jobs.dbos_engine import dbos_job_engine
+from gateway.jobs.durable import DurableJobEngine
 from gateway.settings import Settings
-from gateway.storage.engine import open_database
+from gateway.storage.engine import Database, open_database
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
@@ -23,7 +27,7 @@ from gateway.web.problem import problem_answer
 
 logger = logging.getLogger(__name__)
 
-APIS: Sequence[Builder] = (chest_xray, vhs)
+APIS: Sequence[Builder] = (chest_xray, vhs, inference_requests)
 KEEPALIVE_SECONDS = 15.0
 """How long an idle or dripping connection stays open; aiohttp's own default is an hour."""
 
@@ -50,11 +54,25 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
         database = await open_database(settings.database, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.close)
         canary = Canary({}, server)
-        instance = Instance(settings, triton, database, canary)
+        instance = Instance(settings, triton, database, canary, _job_engine(settings, database))
         apis = [await stack.enter_async_context(api(instance)) for api in APIS]
+        stack.push_async_callback(instance.jobs.close)
+        await instance.jobs.start()
         await stack.enter_async_context(_listening(settings, apis, canary))
         await stack.enter_async_context(in_background(canary.run()))
         yield canary
+
+
+def _job_engine(settings: Settings, database: Database) -> DurableJobEngine:
+    """Build the engine that all APIs share; jobs that do not end in time go on at the next start."""
+    return dbos_job_engine(
+        database,
+        kinds={},
+        queues={},
+        executor_id=settings.executor,
+        retention=timedelta(days=settings.job_retention_days),
+        dead_after=timedelta(seconds=settings.executor_timeout_seconds),
+    )
 
 
 async def _embedded(settings: Settings, stack: contextlib.AsyncExitStack) -> EmbeddedTriton | None:

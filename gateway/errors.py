@@ -15,7 +15,11 @@ GatewayError                        500 internal_error        never with the cau
 ├─ InferenceFailed                  502 inference_failed      Triton answered, badly
 ├─ Busy                             503 busy                  all callers together, too much at a time
 ├─ ModelUnavailable                 503 model_unavailable
-└─ InferenceTimeout                 504 inference_timeout
+├─ InferenceTimeout                 504 inference_timeout
+└─ OutboundError                    502 outbound_failed         a peer (DICOMweb, FHIR); never an address
+    ├─ PeerRefused                  422 peer_refused            no rule allows it; nothing was sent
+    ├─ PeerUnavailable              503 peer_unavailable        may go well later
+    └─ PeerFailed                   502 peer_failed             would go wrong again
 """
 
 from typing import ClassVar
@@ -142,3 +146,42 @@ class InferenceTimeout(GatewayError):
 
     status = 504
     code = "inference_timeout"
+
+
+class OutboundError(GatewayError):
+    """Another system could not be asked, or did not answer as it should.
+
+    Messages name the rule of the allow-list that holds for the peer: no address, no URI, no credential
+    and nothing of a patient. `answered` is the HTTP status that the peer answered with, if it did.
+    """
+
+    status = 502
+    code = "outbound_failed"
+
+    def __init__(self, message: str, *, answered: int | None = None) -> None:
+        super().__init__(message)
+        self.answered = answered
+
+
+class PeerRefused(OutboundError):
+    """The allow-list of peers does not let this go out."""
+
+    status = 422
+    code = "peer_refused"
+
+
+class PeerUnavailable(OutboundError):
+    """The peer was not reached, broke off or is overloaded; `pause_seconds` is what it asked for."""
+
+    status = 503
+    code = "peer_unavailable"
+
+    def __init__(self, message: str, *, answered: int | None = None, pause_seconds: float = 0.0) -> None:
+        super().__init__(message, answered=answered)
+        self.pause_seconds = pause_seconds
+
+
+class PeerFailed(OutboundError):
+    """The peer answered, and not with what was asked for."""
+
+    code = "peer_failed"

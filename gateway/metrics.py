@@ -31,6 +31,23 @@ TRITON_RESTARTS = Counter("radgate_triton_restarts", "Restarts of the embedded T
 JOBS_WAITING = Gauge("radgate_jobs_waiting", "Jobs that wait for their turn", ["queue"])
 JOBS_RUNNING = Gauge("radgate_jobs_running", "Jobs that run in this process", ["kind"])
 JOBS_ENDED = Counter("radgate_jobs_ended", "Jobs that ended in this process", ["kind", "state"])
+REQUEST_INSTANCES = Counter(
+    "radgate_inference_request_instances",
+    "Instances of inference requests by how they ended",
+    ["model", "outcome"],
+)
+REQUEST_RESULTS = Counter(
+    "radgate_inference_request_results",
+    "Results sent to outputs of inference requests",
+    ["interface", "outcome"],
+)
+OUTBOUND_SECONDS = Histogram(
+    "radgate_outbound_seconds",
+    "Time of one request to a peer, its answer's body included",
+    ["peer", "operation", "outcome"],
+    buckets=BUCKETS,
+)
+OUTBOUND_BYTES = Counter("radgate_outbound_bytes", "Bytes received from a peer", ["peer", "operation"])
 BODY_BYTES = Gauge("radgate_body_bytes", "Bytes of request bodies that are held or about to be")
 BILLING_OUTCOMES = Counter(
     "radgate_billing_outcomes", "Answered predictions by what they cost", ["endpoint", "reason"]

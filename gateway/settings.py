@@ -60,6 +60,13 @@ class Settings(BaseSettings):
         (), description="Folders that results may be written to, separated by ':'; empty: any (loopback only)"
     )
 
+    peers_file: Path | None = Field(
+        None, description="JSON list of the DICOMweb and FHIR peers that may be reached; empty: none"
+    )
+    peer_max_bytes: int = Field(8 * 2**30, ge=1, description="Bytes that one retrieval may bring")
+    peer_max_instances: int = Field(10_000, ge=1, description="Instances that one retrieval may bring")
+    peer_timeout_seconds: float = Field(3600.0, gt=0, description="Deadline of one retrieval or export")
+
     jwt_secret: SecretStr = Field(
         SecretStr(""), description="Signs tokens, ≥ 32 bytes; empty: made on first start"
     )
@@ -95,6 +102,26 @@ class Settings(BaseSettings):
         0, ge=0, description="Requests of one API key at a time; 0: any number"
     )
     vhs_timeout_seconds: float = Field(300.0, gt=0, description="From a request's beginning to its answer")
+    acr_port: Port = Field(5000, description="ACR inference requests alone, on their contract's port")
+    acr_auth: Literal["", "jwt", "key", "open"] = Field(
+        "", description="Who may ask: a token (jwt), an API key (key), anyone (open); empty: loopback only"
+    )
+    acr_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Encrypts peers' credentials at rest, ≥ 32 bytes; empty: made on first start",
+    )
+    acr_secret_file: Path | None = Field(None, description="File that holds that secret instead")
+    acr_duplicates: Literal["idempotent", "conflict", "allow"] = Field(
+        "idempotent",
+        description="A transactionID again: same answer to the same body, 409 always, or Clara's second job",
+    )
+    acr_jobs: int = Field(4, ge=1, description="Inference requests that run at a time; others wait")
+    acr_immediate_jobs: int = Field(2, ge=1, description="Those of priority 255, in a queue of their own")
+    acr_in_flight: int = Field(2, ge=1, description="Instances in work at a time, of all requests together")
+    acr_timeout_seconds: float = Field(300.0, gt=0, description="Deadline of one instance in Triton")
+    acr_min_free_bytes: int = Field(
+        2**30, ge=0, description="Free disk space below which inference requests pause"
+    )
     body_budget_bytes: int = Field(
         2**30, ge=140 * 2**20, description="Bytes of large request bodies that are held at a time"
     )
@@ -128,6 +155,11 @@ class Settings(BaseSettings):
                 f"host {self.host} is reachable from other machines: "
                 "set RADGATE_INPUT_ROOTS and RADGATE_OUTPUT_ROOTS to the folders that callers may name"
             )
+        if not is_loopback(self.host) and not self.acr_auth:
+            raise ValueError(
+                f"host {self.host} is reachable from other machines: set RADGATE_ACR_AUTH to jwt or key, "
+                "or to open if anyone may send inference requests"
+            )
         return self
 
     @property
@@ -144,6 +176,11 @@ class Settings(BaseSettings):
     def secret_file(self) -> Path:
         """Where the token secret lies when it is not given by value."""
         return self.jwt_secret_file or self.data_dir / "secrets" / "jwt_secret"
+
+    @property
+    def acr_key_file(self) -> Path:
+        """Where the secret lies that encrypts peers' credentials, when it is not given by value."""
+        return self.acr_secret_file or self.data_dir / "secrets" / "acr_secret"
 
 
 def faults(error: ValidationError) -> list[str]:

@@ -14,6 +14,13 @@ ALLOWED = {
     "gateway/files": ("gateway.files", "gateway.errors"),
     "gateway/storage": ("gateway.storage",),
     "gateway/jobs": ("gateway.jobs", "gateway.storage", "gateway.errors", "gateway.metrics"),
+    "gateway/outbound": (
+        "gateway.outbound",
+        "gateway.imaging.dicom",
+        "gateway.imaging.errors",
+        "gateway.errors",
+        "gateway.metrics",
+    ),
     "gateway/triton": (
         "gateway.triton",
         "gateway.imaging.errors",
@@ -29,7 +36,7 @@ ONLY_IN = {
     "dbos": {"gateway/jobs/dbos_engine.py"},
     "sqlalchemy": {"gateway/storage", "gateway/jobs"},
     "alembic": {"gateway/storage"},
-    "aiohttp": {"gateway/web", "gateway/apis", "gateway/app.py"},
+    "aiohttp": {"gateway/web", "gateway/apis", "gateway/outbound", "gateway/app.py"},
     "imagecodecs": {
         "gateway/imaging/dicom/plugins.py",
         "gateway/imaging/png.py",
@@ -39,6 +46,7 @@ ONLY_IN = {
     "rle": {"gateway/imaging/dicom/plugins.py"},
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
+    "highdicom": {"gateway/imaging/results"},
     "reportlab": {"gateway/imaging/report"},
     "PIL": {
         "gateway/imaging/overlay.py",

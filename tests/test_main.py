@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.at_hand import free_ports
+
 ROOT = Path(__file__).parents[1]
 SECRET = "not to be seen " * 4
 
@@ -52,6 +54,7 @@ def start(environment, tmp_path):
     [
         ({"PORT": "http"}, "RADGATE_PORT: "),
         ({"HOST": "0.0.0.0"}, "reachable from other machines"),
+        ({"PEERS_FILE": "/dev/null"}, "RADGATE_PEERS_FILE: "),
         ({"INPUT_ROOTS": "/absent"}, "/absent must be the absolute path of a folder that exists"),
         ({"JWT_SECRET": "tiny and secret"}, "shorter than 32 bytes"),
         ({"JWT_PREVIOUS_SECRET": "tiny and secret"}, "shorter than 32 bytes"),
@@ -82,11 +85,8 @@ def test_says_that_a_port_is_taken(start):
 
 
 def test_serves_and_stops_when_told_to(environment, tmp_path):
-    with socket.socket() as a, socket.socket() as b, socket.socket() as c:
-        for each in (a, b, c):
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in (a, b, c)]
-    names = ("RADGATE_PORT", "RADGATE_CHEST_XRAY_PORT", "RADGATE_ADMIN_PORT")
+    ports = free_ports(4)
+    names = ("RADGATE_PORT", "RADGATE_CHEST_XRAY_PORT", "RADGATE_ADMIN_PORT", "RADGATE_ACR_PORT")
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway"],
         env={**environment, **dict(zip(names, map(str, ports), strict=True))},
@@ -98,6 +98,7 @@ def test_serves_and_stops_when_told_to(environment, tmp_path):
         _wait_for(f"http://127.0.0.1:{ports[2]}/live")
         assert _status(f"http://127.0.0.1:{ports[0]}/ping") == 200
         assert _status(f"http://127.0.0.1:{ports[1]}/ping") == 200
+        assert _status(f"http://127.0.0.1:{ports[3]}/api/inference/status/none") == 404
         assert _status(f"http://127.0.0.1:{ports[2]}/ready") == 503  # there is no Triton
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=20)

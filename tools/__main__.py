@@ -47,18 +47,21 @@ app = typer.Typer(
 )
 tokens_app = typer.Typer(no_args_is_help=True, help="Tokens for the chest X-ray API.")
 keys_app = typer.Typer(no_args_is_help=True, help="API keys for the VHS API.")
+jobs_app = typer.Typer(no_args_is_help=True, help="Durable jobs: inference requests, bulk folders.")
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts that are billed, and their terms.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, with both sides of a comparison in one run.")
 train_app = typer.Typer(no_args_is_help=True, help="Train the models that come with RadGate (extra: train).")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(keys_app, name="keys")
 app.add_typer(accounts_app, name="accounts")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 Account = Annotated[str, typer.Argument(help="Name of the account, such as a clinic's.")]
 KeyId = Annotated[str, typer.Argument(help="The key's id: what comes after rad_live_, or keys list shows.")]
+JobId = Annotated[str, typer.Argument(help="The job's id, with or without dashes.")]
 TierOption = Annotated[
     Literal["paygo", "starter", "professional", "enterprise"] | None,
     typer.Option(help="Price list; paygo for a new account. Enterprise needs rates of its own."),
@@ -174,6 +177,46 @@ def set_terms(
     from tools.accounts import terms_of
 
     run(account, terms_of(tier, auto_tier, single_rate, session_rate), as_json=as_json)
+
+
+@jobs_app.command("list")
+def list_jobs(
+    api: Annotated[str | None, typer.Option(help="inference_requests or chest_xray; default: all.")] = None,
+    state: Annotated[
+        Literal["queued", "running", "succeeded", "failed", "cancelled"] | None,
+        typer.Option(help="Only jobs in this state."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest first.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, the newest first."""
+    from tools.jobs import list_jobs as run
+
+    run(api, state, limit, as_json=as_json)
+
+
+@jobs_app.command("show")
+def show_job(job: JobId, as_json: AsJson = False) -> None:
+    """Print what is known of a job."""
+    from tools.jobs import show
+
+    show(job, as_json=as_json)
+
+
+@jobs_app.command("watch")
+def watch_job(job: JobId, as_json: AsJson = False) -> None:
+    """Follow a job to its end; the exit code says which."""
+    from tools.jobs import watch
+
+    raise typer.Exit(watch(job, as_json=as_json))
+
+
+@jobs_app.command("cancel")
+def cancel_job(job: JobId, as_json: AsJson = False) -> None:
+    """Ask a job to end; what is in work is finished or left, and nothing more begun."""
+    from tools.jobs import cancel
+
+    cancel(job, as_json=as_json)
 
 
 @app.command()

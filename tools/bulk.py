@@ -75,13 +75,14 @@ async def _session(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def _temporary(settings: Settings) -> Settings:
-    port, chest_xray_port, admin_port, grpc_port, metrics_port = free_ports(5)
+    port, chest_xray_port, acr_port, admin_port, grpc_port, metrics_port = free_ports(6)
     changes = {
         "data_dir": settings.data_dir / "bulk",
         "database_url": SecretStr(""),
         "host": "127.0.0.1",
         "port": port,
         "chest_xray_port": chest_xray_port,
+        "acr_port": acr_port,
         "admin_host": "127.0.0.1",
         "admin_port": admin_port,
         "triton_grpc_port": grpc_port,

@@ -95,6 +95,7 @@ def _ports(settings: Settings) -> Iterator[Check]:
     hosts = {
         "port": settings.host,
         "chest_xray_port": settings.host,
+        "acr_port": settings.host,
         "admin_port": settings.admin_host,
     }
     if not settings.triton_url:

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from gateway.accounts.secrets import secret_from
+from gateway.accounts.tokens import TokenVerifier
+from gateway.jobs.durable import DurableJobEngine
 from gateway.settings import Settings
 from gateway.storage.engine import Database
 from gateway.triton.canary import Canary
@@ -25,6 +28,8 @@ class Instance(NamedTuple):
     database: Database
     canary: Canary
     """Watches the pipelines that are registered with it."""
+    jobs: DurableJobEngine
+    """Starts when all APIs are put together: each says before what kinds of work it brings."""
 
 
 class Routes(NamedTuple):
@@ -65,6 +70,14 @@ class Api:
 
 Builder = Callable[[Instance], AbstractAsyncContextManager[Api]]
 """Puts an API together and starts what it needs; at the end of the context that is stopped."""
+
+
+def token_verifier(settings: Settings) -> TokenVerifier:
+    """Build the verifier of the secret in force, and of the previous one during a rotation."""
+    secrets = [secret_from(settings.jwt_secret.get_secret_value() or None, settings.secret_file)]
+    if previous := settings.jwt_previous_secret.get_secret_value():
+        secrets.append(previous)
+    return TokenVerifier(secrets, settings.jwt_denied_file)
 
 
 @contextlib.asynccontextmanager

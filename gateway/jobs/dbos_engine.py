@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -156,8 +156,8 @@ class DbosQueue:
 def dbos_job_engine(
     database: Database,
     *,
-    kinds: Mapping[str, JobFunction],
-    queues: Mapping[str, int],
+    kinds: MutableMapping[str, JobFunction],
+    queues: MutableMapping[str, int],
     executor_id: str,
     pools: Mapping[str, int] | None = None,
     retention: timedelta = timedelta(days=30),

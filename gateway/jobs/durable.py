@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -42,8 +42,8 @@ class DurableJobEngine:
         database: Database,
         queue: DurableQueue,
         *,
-        kinds: Mapping[str, JobFunction],
-        queues: Mapping[str, int],
+        kinds: MutableMapping[str, JobFunction],
+        queues: MutableMapping[str, int],
         executor_id: str,
         pools: Mapping[str, int],
         retention: timedelta,
@@ -51,8 +51,10 @@ class DurableJobEngine:
     ) -> None:
         self._database = database
         self._queue = queue
+        # The queue and the runner hold these two as well: `offer` adds to them.
         self._kinds = kinds
         self._queues = queues
+        self._started = False
         self._notices = Notices()
         self._pools = {
             name: ThreadPoolExecutor(size, f"radgate-{name}")
@@ -69,8 +71,16 @@ class DurableJobEngine:
         self._retention = Retention(database, queue, older_than=retention)
         self._loops: list[asyncio.Task[None]] = []
 
+    def offer(self, kind: str, work: JobFunction, *, queues: Mapping[str, int]) -> None:
+        """Add a kind of work, and queues with their concurrency; possible until `start`."""
+        if self._started:
+            raise RuntimeError("the engine has started")
+        self._kinds[kind] = work
+        self._queues.update(queues)
+
     async def start(self) -> None:
         """Begin to run jobs, those of an earlier life of this process first."""
+        self._started = True
         await self._heart.begin()  # before the first job is ours, or a reaper takes it for a dead one's
         await self._queue.open(self._runner.run)
         await self.recover()
@@ -205,6 +215,7 @@ def _status(row: JobRow) -> JobStatus:
         account=row.account,
         external_id=row.external_id,
         kind=row.kind,
+        priority=row.priority,
         state=JobState(row.state),
         cancel_requested=row.cancel_requested,
         phase=row.phase,

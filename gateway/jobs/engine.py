@@ -97,6 +97,7 @@ class JobStatus:
     account: str
     external_id: str
     kind: str
+    priority: int = 128
     state: JobState
     cancel_requested: bool
     phase: str

@@ -50,6 +50,18 @@ async def latest(connection: AsyncConnection, api: str, *, account: str, prefix:
     return None if row is None else JobRow(**row._mapping)
 
 
+async def newest(
+    connection: AsyncConnection, *, api: str | None = None, state: str | None = None, limit: int
+) -> list[JobRow]:
+    """Read the jobs of all accounts, the newest first."""
+    statement = select(*_columns(JobRow)).order_by(jobs.c.created_at.desc(), jobs.c.id).limit(limit)
+    if api is not None:
+        statement = statement.where(jobs.c.api == api)
+    if state is not None:
+        statement = statement.where(jobs.c.state == state)
+    return [JobRow(**row._mapping) for row in await connection.execute(statement)]
+
+
 async def start(connection: AsyncConnection, job_id: str, executor_id: str) -> StartedRow | None:
     """Begin the next attempt, unless the job has ended.
 

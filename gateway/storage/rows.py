@@ -14,6 +14,7 @@ class JobRow(NamedTuple):
     external_id: str
     body_sha256: str
     kind: str
+    priority: int
     state: str
     cancel_requested: bool
     crash_count: int

@@ -39,6 +39,7 @@ DATATYPES: dict[str, np.dtype] = {
     "FP64": np.dtype(np.float64),
     "BOOL": np.dtype(np.bool_),
 }
+_ABSENT = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
 
@@ -69,6 +70,7 @@ class TritonClient:
         model: str,
         inputs: Mapping[str, np.ndarray],
         *,
+        version: str = "",
         outputs: Sequence[str] = (),
         parameters: Mapping[str, str] | None = None,
         request_id: str = "",
@@ -78,6 +80,8 @@ class TritonClient:
 
         Parameters
         ----------
+        version
+            The model's version; the newest when empty.
         inputs
             Arrays by tensor name, batch axis included where the model has one; BYTES tensors as dtype
             object holding `bytes`.
@@ -101,7 +105,7 @@ class TritonClient:
         started = time.perf_counter()
         outcome = "ok"
         try:
-            request = await _serialized(model, inputs, outputs, parameters or {}, request_id)
+            request = await _serialized(model, inputs, version, outputs, parameters or {}, request_id)
             response = await self._infer(request, timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             outcome = error.code().name.lower()
@@ -121,6 +125,26 @@ class TritonClient:
         except grpc.aio.AioRpcError:
             return False
         return bool(response.ready)
+
+    async def inputs(
+        self, model: str, *, version: str = "", timeout_seconds: float = 5.0
+    ) -> dict[str, str] | None:
+        """Give the names and datatypes of a model's inputs; None where there is no such model or version.
+
+        Raises
+        ------
+        ModelUnavailable
+            Triton, or the model, does not answer at the moment.
+        """
+        try:
+            response = await self._stub.ModelMetadata(
+                service_pb2.ModelMetadataRequest(name=model, version=version), timeout=timeout_seconds
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() in _ABSENT:
+                return None
+            raise ModelUnavailable(f"{model} is not available") from error
+        return {tensor.name: tensor.datatype for tensor in response.inputs}
 
 
 async def _serialized(model: str, inputs: Mapping[str, np.ndarray], *others: Any) -> bytes:
@@ -142,11 +166,12 @@ def _request_bytes(*arguments: Any) -> bytes:
 def _request(
     model: str,
     inputs: Mapping[str, np.ndarray],
+    version: str,
     outputs: Sequence[str],
     parameters: Mapping[str, str],
     request_id: str,
 ) -> Any:
-    request = service_pb2.ModelInferRequest(model_name=model, id=request_id)
+    request = service_pb2.ModelInferRequest(model_name=model, model_version=version, id=request_id)
     for name, array in inputs.items():
         datatype = "BYTES" if array.dtype == object else NAMES[array.dtype]
         request.inputs.add(name=name, datatype=datatype, shape=array.shape)

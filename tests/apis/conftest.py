@@ -31,6 +31,7 @@ from tests.accounts.conftest import Clock
 from tests.apis.bulk_callers import Caller
 from tests.apis.screen_callers import FakeScreens
 from tests.apis.vhs_callers import FakePipeline
+from tests.conftest import NoJobs
 from tests.fakes.triton import FakeTriton
 
 
@@ -204,7 +205,7 @@ def vhs_api(vhs_triton, database, ledger, clock, canary, no_environment, tmp_pat
 
     def make(heartbeat_seconds=15.0, **changes):
         settings = Settings(data_dir=tmp_path, **changes)
-        instance = Instance(settings, vhs_triton, database, canary)
+        instance = Instance(settings, vhs_triton, database, canary, NoJobs())
         charges = Charges(ledger, model_version=settings.vhs_model_version)
         service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight, takes_photos=settings.vhs_pop)
         service.on_failure = lambda: canary.doubt("vhs")

@@ -79,6 +79,7 @@ class FakeTriton:
         model: str,
         inputs: Arrays,
         *,
+        version: str = "",
         outputs: Sequence[str] = (),
         parameters: Mapping[str, str] | None = None,
         request_id: str = "",
@@ -101,6 +102,18 @@ class FakeTriton:
     async def ready(self, model: str, *, timeout_seconds: float = 2.0) -> bool:
         """Whether this model has an answer."""
         return model in self.answers
+
+    async def inputs(
+        self, model: str, *, version: str = "", timeout_seconds: float = 5.0
+    ) -> dict[str, str] | None:
+        """Give the inputs of its config; the only version is 1."""
+        if model not in self.answers or version not in ("", "1"):
+            return None
+        names = {"TYPE_STRING": "BYTES"}
+        kinds = (
+            (each.name, model_config_pb2.DataType.Name(each.data_type)) for each in self._config(model).input
+        )
+        return {name: names.get(kind, kind.removeprefix("TYPE_")) for name, kind in kinds}
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

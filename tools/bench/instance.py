@@ -35,7 +35,9 @@ class Instance(NamedTuple):
 @contextlib.asynccontextmanager
 async def running_instance(data_dir: Path) -> AsyncIterator[Instance]:
     """Start an instance on free ports and wait until it is ready."""
-    names = ("PORT", "CHEST_XRAY_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
+    names = (
+        "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT",
+    )  # fmt: skip
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     environment = {f"RADGATE_{name}": str(port) for name, port in ports.items()}
     # The phantoms are drawings; the gate is the network's business and costs the same either way.

@@ -3,66 +3,20 @@
 import asyncio
 import logging
 import multiprocessing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from gateway import __version__
 from gateway.imaging import report
-from gateway.imaging.chest_xray import Finding
-from gateway.imaging.report import ReportContent
+from gateway.imaging.report import ReportContent, content_of
 from gateway.processes import die_with_parent
+
+__all__ = ["ReportWorkers", "content_of"]
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-
-def content_of(
-    prediction: Mapping[str, Any],
-    study: Mapping[str, Any],
-    *,
-    source_jpeg: bytes,
-    heatmap_jpeg: bytes,
-    report_id: str,
-    generated_at: datetime,
-    site: str = "",
-    processing_ms: float | None = None,
-) -> ReportContent:
-    """Gather what a report says from the pipeline's two documents, both as the ensemble gives them."""
-    metadata = prediction["metadata"]
-    findings = (
-        Finding(**line, assessed=assessed)
-        for line, assessed in zip(prediction["findings"], study["assessed"], strict=True)
-    )
-    return ReportContent(
-        report_id=report_id,
-        generated_at=generated_at,
-        product_version=__version__,
-        result=prediction["result"],
-        findings=tuple(findings),
-        source_jpeg=source_jpeg,
-        heatmap_jpeg=heatmap_jpeg,
-        site=site,
-        patient_id=metadata["patient_id"],
-        patient_name=metadata["patient_name"],
-        patient_age=metadata["age"],
-        patient_sex=metadata["sex"],
-        study_date=study["study_date"],
-        modality=study["modality"],
-        view_position=study["view_position"],
-        accession_number=study["accession_number"],
-        sop_instance_uid=metadata["sop_instance_uid"],
-        lossy_image_compression=study["lossy"],
-        model_name=study["model_name"],
-        model_version=metadata["model_version"],
-        model_hash=study["model_sha256"],
-        operating_points=tuple(study["thresholds"]),
-        image_notes=tuple(study["notes"]),
-        processing_ms=processing_ms,
-    )
 
 
 class ReportWorkers:

@@ -1,6 +1,7 @@
 """A DICOM file's header, or the whole of it, within bounds on memory and time."""
 
 import zlib
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.tag import Tag
@@ -56,6 +57,28 @@ def read_header(data: bytes) -> Dataset:
     return _read(data, MAX_HEADER_BYTES)[0]
 
 
+def read_instance(data: bytes) -> Dataset:
+    """Read any instance's data set up to its pixel data, if it has any (reports and waveforms have none).
+
+    Parameters
+    ----------
+    data
+        A Part 10 file, or its first `MAX_HEADER_BYTES` at least if it holds pixel data.
+
+    Returns
+    -------
+    pydicom dataset as `read_header` gives it, with all of `file_meta`.
+
+    Raises
+    ------
+    ImageError
+        No Part 10 file, cut off before its pixel data or its end, or beyond a limit.
+    """
+    if data[128:132] != b"DICM":
+        raise ImageError("not a DICOM file: the prefix DICM was not found")
+    return _open(data, MAX_HEADER_BYTES).dataset
+
+
 def read_image(data: bytes) -> Dataset:
     """Read a whole file and check it as far as possible before anything is decoded.
 
@@ -93,6 +116,26 @@ def read_patient_id(header: Dataset) -> str:
 
 def _read(data: bytes, max_inflated: int) -> tuple[Dataset, bytes | bytearray, Element]:
     """Read the header; also give the (inflated) bytes and where the pixel data lies in them."""
+    opened = _open(data, max_inflated)
+    dataset, element = opened.dataset, opened.pixel_element
+    if text(dataset.file_meta, "MediaStorageSOPClassUID") == _DICOMDIR:
+        raise WrongContent("expected an image; this is a DICOMDIR")
+    if element is None or element.tag != 0x7FE00010:
+        raise MissingAttribute("the DICOM file holds no PixelData (7FE0,0010)")
+    if data[128:132] != b"DICM":
+        _require(dataset, "SOPClassUID", "Rows", "Columns")
+    return dataset, opened.source, element
+
+
+class _Opened(NamedTuple):
+    dataset: Dataset
+    source: bytes | bytearray
+    """The file, or its data set inflated."""
+    pixel_element: Element | None
+
+
+def _open(data: bytes, max_inflated: int) -> _Opened:
+    """Read everything before the pixel data, or to the end where there is none."""
     meta, at = _file_meta(data)
     syntax = text(meta, "TransferSyntaxUID")
     source: bytes | bytearray = data
@@ -101,19 +144,13 @@ def _read(data: bytes, max_inflated: int) -> tuple[Dataset, bytes | bytearray, E
     little, implicit = _byte_order(source, at, syntax)
     reading = Reading(Walker(source, little), implicit)
     dataset = reading.dataset(at, len(source))
-    if text(meta, "MediaStorageSOPClassUID") == _DICOMDIR:
-        raise WrongContent("expected an image; this is a DICOMDIR")
     element = reading.pixel_element
-    if element is None or element.tag != 0x7FE00010:
-        raise MissingAttribute("the DICOM file holds no PixelData (7FE0,0010)")
-    if element.start - at > MAX_HEADER_BYTES:
+    if element and element.start - at > MAX_HEADER_BYTES:
         raise ImageError(f"more than {MAX_HEADER_BYTES} bytes lie before the pixel data")
-    if data[128:132] != b"DICM":
-        _require(dataset, "SOPClassUID", "Rows", "Columns")
     guessed = _IMPLICIT if implicit else _EXPLICIT if little else _BIG_ENDIAN
     meta.TransferSyntaxUID = UID(syntax or guessed)
     dataset.file_meta = meta
-    return dataset, source, element
+    return _Opened(dataset, source, element)
 
 
 def _file_meta(data: bytes) -> tuple[FileMetaDataset, int]:

@@ -4,7 +4,7 @@
 of any script once `text`, `arabic` and `bidi` have made it ready.
 """
 
-from gateway.imaging.report.content import ReportContent, cautions
+from gateway.imaging.report.content import ReportContent, cautions, content_of
 from gateway.imaging.report.layout import build_report, warm_up
 
-__all__ = ["ReportContent", "build_report", "cautions", "warm_up"]
+__all__ = ["ReportContent", "build_report", "cautions", "content_of", "warm_up"]

@@ -1,0 +1,148 @@
+"""The API of inference requests, put together from the settings."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.accounts.keys import ApiKeys
+from gateway.accounts.secrets import secret_from
+from gateway.apis.api import Api, Instance, Routes, in_background, token_verifier
+from gateway.apis.inference_requests.algorithms import Algorithms
+from gateway.apis.inference_requests.answers import KIND, error_answer, post_error_answer
+from gateway.apis.inference_requests.assessing import Assessor, new_workers
+from gateway.apis.inference_requests.credentials import Vault
+from gateway.apis.inference_requests.folders import JobFolders
+from gateway.apis.inference_requests.routes import REQUESTS, Account, post_routes, status_routes
+from gateway.apis.inference_requests.service import API, IMMEDIATE_QUEUE, QUEUE, InferenceRequests
+from gateway.apis.inference_requests.workflow import Parts, Workflow
+from gateway.errors import NotFound
+from gateway.jobs.engine import JobEngine
+from gateway.outbound.client import Outbound
+from gateway.outbound.limits import Limits
+from gateway.outbound.peers import load_peers
+from gateway.settings import Settings
+from gateway.storage.engine import Database
+
+logger = logging.getLogger(__name__)
+
+OPENAPI = Path(__file__).with_name("openapi.json")
+"""This API's OpenAPI 3.1 document, kept by hand: the contract is not ours to generate."""
+SWEEP_SECONDS = 600.0
+
+
+@contextlib.asynccontextmanager
+async def inference_requests(instance: Instance) -> AsyncIterator[Api]:
+    """Offer the work of inference requests, and keep what it needs until the end."""
+    settings = instance.settings
+    vault = Vault(secret_from(settings.acr_secret.get_secret_value() or None, settings.acr_key_file))
+    algorithms = Algorithms(instance.triton)
+    folders = JobFolders(settings.data_dir / "inference_requests")
+    with _assessor(instance) as assessor:
+        async with _outbound(settings) as outbound, in_background(_sweep(folders, instance.jobs)):
+            parts = Parts(
+                outbound,
+                algorithms,
+                assessor,
+                vault,
+                folders,
+                min_free_bytes=settings.acr_min_free_bytes,
+                in_flight=settings.acr_in_flight,
+            )
+            queues = {QUEUE: settings.acr_jobs, IMMEDIATE_QUEUE: settings.acr_immediate_jobs}
+            instance.jobs.offer(KIND, Workflow(parts).run, queues=queues)
+            service = InferenceRequests(instance.jobs, algorithms, vault, duplicates=settings.acr_duplicates)
+            yield api_of(settings, service, account_of(settings, instance.database))
+
+
+def api_of(settings: Settings, service: InferenceRequests, account: Account) -> Api:
+    """Describe the API to the application."""
+    return Api(
+        name=API,
+        groups=[
+            Routes(status_routes(service, account), error_answer),
+            Routes(post_routes(service, account), post_error_answer),
+        ],
+        openapi=OPENAPI,
+        below={REQUESTS: error_answer},
+        port=settings.acr_port,
+    )
+
+
+def account_of(settings: Settings, database: Database) -> Account:
+    """Give what says on whose behalf a request comes; without a check everyone is the same."""
+
+    async def everyone(_: web.Request) -> str:
+        return ""
+
+    if settings.acr_auth == "jwt":
+        tokens = token_verifier(settings)
+
+        async def by_token(request: web.Request) -> str:
+            return tokens.verify(request.headers.get("Authorization")).subject
+
+        return by_token
+    if settings.acr_auth == "key":
+        keys = ApiKeys(database)
+
+        async def by_key(request: web.Request) -> str:
+            return (await keys.caller(request.headers.get("x-api-key"))).account
+
+        return by_key
+    return everyone
+
+
+@contextlib.contextmanager
+def _assessor(instance: Instance) -> Iterator[Assessor]:
+    settings, canary = instance.settings, instance.canary
+    workers = new_workers(settings.acr_in_flight)
+    assessor = Assessor(
+        instance.triton,
+        workers,
+        timeout_seconds=settings.acr_timeout_seconds,
+        gate=settings.chest_xray_gate,
+        vhs_version=settings.vhs_model_version,
+    )
+
+    def doubt(model: str) -> None:
+        if model in canary.ready:
+            canary.doubt(model)
+
+    assessor.on_failure = doubt
+    with contextlib.ExitStack() as stack:
+        for worker in workers:
+            stack.callback(worker.close)
+        yield stack.enter_context(contextlib.closing(assessor))
+
+
+def _outbound(settings: Settings) -> Outbound:
+    try:
+        peers = load_peers(settings.peers_file)
+    except ValueError as error:
+        raise OSError(f"RADGATE_PEERS_FILE: {error}") from None
+    limits = Limits(
+        max_bytes=settings.peer_max_bytes,
+        max_parts=settings.peer_max_instances,
+        total_seconds=settings.peer_timeout_seconds,
+    )
+    return Outbound(peers, limits=limits)
+
+
+async def _sweep(folders: JobFolders, engine: JobEngine) -> None:
+    """Remove what ended jobs left behind here: this process was killed, or another one ended them."""
+    while True:
+        for job_id in await asyncio.to_thread(folders.job_ids):
+            with contextlib.suppress(OSError):
+                if await _is_over(engine, job_id):
+                    await asyncio.to_thread(folders.of(job_id).remove)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _is_over(engine: JobEngine, job_id: str) -> bool:
+    try:
+        return (await engine.status(job_id, account=None)).ended
+    except NotFound:
+        return True
