@@ -98,7 +98,7 @@ def key(instance):
     return instance.key()
 
 
-@vhs_schema.include(path_regex="^/v3/(health|predict|usage)").parametrize()
+@vhs_schema.parametrize()
 @settings(SETTINGS, max_examples=25)
 def test_vhs_keeps_to_its_document(case, instance, key):
     send_vhs(case, instance, key)
