@@ -303,7 +303,17 @@ def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path):
     from tools.train.vhs.training import Effort, train
 
     effort = Effort(
-        10, 4, 6, first_steps=1, first_rows=10, small_steps=1, small_rows=5, steps=1, last_steps=1, rows=5
+        10,
+        4,
+        6,
+        first_steps=1,
+        first_rows=10,
+        small_steps=1,
+        small_rows=5,
+        steps=1,
+        taken_steps=1,
+        last_steps=1,
+        rows=5,
     )
     train(None, tmp_path, seed=3, effort=effort)
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))

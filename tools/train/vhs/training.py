@@ -29,7 +29,8 @@ class Effort(NamedTuple):
     small_steps: int = 1500
     small_rows: int = 15
     steps: int = 1700
-    last_steps: int = 200
+    taken_steps: int = 200
+    last_steps: int = 800
     rows: int = 10
 
 
@@ -66,7 +67,8 @@ def train(data_dir: Path | None, output_dir: Path, seed: int = 0, effort: Effort
         Stage(SIDE // 2, effort.first_rows, 2, effort.first_steps, 2e-3, guided=False),
         Stage(SIDE // 2, effort.small_rows, 2, effort.small_steps, 2e-3, guided=True),
         Stage(SIDE, effort.rows, 2, effort.steps, 1.5e-3, guided=True),
-        Stage(SIDE, effort.rows, 2, effort.last_steps, 5e-4, guided=True, as_taken=0.7),
+        Stage(SIDE, effort.rows, 2, effort.taken_steps, 5e-4, guided=True, as_taken=0.7),
+        Stage(SIDE, effort.rows, 2, effort.last_steps, 1e-3, guided=True, as_taken=0.7),
     )
     network = fit(draw(data_dir, output_dir, seed, effort), seed, stages)
     export(network, output_dir / "model.onnx")
