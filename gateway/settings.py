@@ -92,7 +92,10 @@ class Settings(BaseSettings):
         "3.3.0-ensemble", min_length=1, max_length=64, description="`model_version` in the VHS API's answers"
     )
     vhs_models: int = Field(5, ge=1, description="`models_loaded` of /v3/health when all is well")
-    vhs_pop: bool = Field(True, description="Take photos of screens (picture of a picture)")
+    vhs_pop: bool = Field(
+        False,
+        description="Measure photos of screens; off until their corners are found well enough",
+    )
     vhs_pop_models: int = Field(5, ge=1, description="`pop_models_loaded` of /v3/health when all is well")
     vhs_rectify_workers: int = Field(
         default_factory=_default_workers, ge=1, description="Processes that straighten photos of screens"

@@ -23,8 +23,11 @@ def _triton_is_installed():
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory) -> Iterator[Instance]:
-    """A running instance that takes any radiograph for a chest film. Its processes are not to be killed."""
-    running = Instance(tmp_path_factory.mktemp("instance"), chest_xray_gate="0")
+    """A running instance that takes any radiograph for a chest film, and photos of screens.
+
+    Its processes are not to be killed.
+    """
+    running = Instance(tmp_path_factory.mktemp("instance"), chest_xray_gate="0", vhs_pop="1")
     running.start()
     try:
         seconds = running.wait_ready()
