@@ -42,7 +42,7 @@ async def gateways(databases, vhs_triton, canary, no_environment, tmp_path, aioh
     with contextlib.ExitStack() as stack:
         clients = []
         for number, database in enumerate(databases):
-            settings = Settings(data_dir=tmp_path / str(number))
+            settings = Settings(data_dir=tmp_path / str(number), vhs_pop=True)
             instance = Instance(settings, vhs_triton, database, canary)
             pipeline = Pipeline(vhs_triton, in_flight=4)
             ledger = Ledger(database, settings.data_dir / "voids")
