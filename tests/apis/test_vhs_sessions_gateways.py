@@ -20,6 +20,7 @@ from gateway.storage.engine import open_database
 from tests.accounts import invariants
 from tests.apis.screen_callers import GOOD, photo
 from tests.apis.vhs_callers import NOT_MEASURABLE, b64
+from tests.conftest import NoJobs
 from tests.storage.databases import KINDS, empty_database
 
 FRAMES = [photo(level) for level in range(100, 110)]
@@ -43,7 +44,7 @@ async def gateways(databases, vhs_triton, canary, no_environment, tmp_path, aioh
         clients = []
         for number, database in enumerate(databases):
             settings = Settings(data_dir=tmp_path / str(number), vhs_pop=True)
-            instance = Instance(settings, vhs_triton, database, canary)
+            instance = Instance(settings, vhs_triton, database, canary, NoJobs())
             pipeline = Pipeline(vhs_triton, in_flight=4)
             ledger = Ledger(database, settings.data_dir / "voids")
             charges = Charges(ledger, model_version=settings.vhs_model_version)
