@@ -84,7 +84,7 @@ async def test_events_end_with_the_job(caller, write_films):
     url = await caller.begin()
     async with caller.client.get(f"{url}/events", headers=caller.headers) as response:
         assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
-        assert response.headers["Cache-Control"] == "no-store"
+        assert response.headers["Cache-Control"] == "no-store, no-cache, no-transform"
         assert response.headers["X-Accel-Buffering"] == "no"
         events = [
             dict(line.split(": ", 1) for line in text.splitlines())
