@@ -128,13 +128,14 @@ def test_a_killed_triton_is_healed_under_load(victim, film):
 
 def test_a_stub_that_hangs_is_healed(victim, film):
     """It is not dead, so only the canary can tell."""
+    stubs = victim.stubs()
     (stub,) = victim.stubs("chest_xray_classifier")
     with Load(victim, film) as load:
         heals_from(victim, lambda: stub.kill(signal.SIGSTOP))
     load.assert_each_was_answered_as_documented()
     victim.predict(film)
     assert not stub.is_alive
-    assert_is_whole(victim, 5)
+    assert_is_whole(victim, len(stubs))
 
 
 def test_callers_who_hang_up_cost_nothing(victim, film):
@@ -166,7 +167,8 @@ def test_a_killed_isolation_worker_is_replaced_without_a_restart(victim, film):
     victim.wait_ready()
     assert (victim.gateway(), victim.triton(), victim.stubs()) == before
     assert not any(worker.is_alive for worker in workers)
-    assert len(victim.isolation_workers()) == len(workers)
+    # Each is replaced when its stub is next asked; nobody but the canary asked for a dog.
+    assert len(victim.stubs("chest_xray_preprocess")) <= len(victim.isolation_workers()) <= len(workers)
 
 
 def test_a_killed_report_worker_costs_no_answer(victim, film, tmp_path):
@@ -185,7 +187,7 @@ def test_a_killed_gateway_leaves_nothing_behind_and_starts_again_at_once(new_ins
     instance = new_instance()
     instance.start()
     instance.wait_ready()
-    everything = instance.processes()
+    everything, stubs = instance.processes(), len(instance.stubs())
     assert len(everything) > 8
     with Load(instance, film) as load:
         instance.gateway().kill()
@@ -201,4 +203,4 @@ def test_a_killed_gateway_leaves_nothing_behind_and_starts_again_at_once(new_ins
     instance.start()
     print(f"ready {instance.wait_ready():.1f} s after the second start")
     instance.predict(film)
-    assert_is_whole(instance, 5)
+    assert_is_whole(instance, stubs)
