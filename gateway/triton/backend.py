@@ -33,25 +33,20 @@ def respond(
     with_parameters
         Hand over the request's own parameters too, as the keyword `parameters`.
     """
-    return [_answer(request, function, with_parameters) for request in requests]
+
+    def answer(pb_utils: Any, one: Sequence[Any]) -> list[Any]:
+        return [_answer(pb_utils, request, function, with_parameters) for request in one]
+
+    return [response for request in requests for response in _safely([request], answer)]
 
 
 def respond_batched(requests: Sequence[Any], function: Callable[[Tensors], Tensors]) -> list[Any]:
     """Answer all requests with one call of `function` on their tensors joined along the batch axis."""
-    import triton_python_backend_utils as pb_utils
 
-    try:
-        inputs = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
-        rows = [len(next(iter(tensors.values()))) for tensors in inputs]
-        joined = {name: np.concatenate([tensors[name] for tensors in inputs]) for name in inputs[0]}
-        outputs = function(joined)
-    except Exception as error:
-        return [_refusal(pb_utils, error) for _ in requests]
-    ends = np.cumsum(rows)
-    return [
-        _response(pb_utils, {name: array[end - count : end] for name, array in outputs.items()})
-        for count, end in zip(rows, ends, strict=True)
-    ]
+    def answer(pb_utils: Any, requests: Sequence[Any]) -> list[Any]:
+        return _joined(pb_utils, requests, function)
+
+    return _safely(requests, answer)
 
 
 def text(value: object) -> np.ndarray:
@@ -64,17 +59,34 @@ def octets(data: bytes) -> np.ndarray:
     return np.frombuffer(data, np.uint8)
 
 
-def _answer(request: Any, function: Callable[..., Tensors], with_parameters: bool) -> Any:
+def _safely(requests: Sequence[Any], answer: Callable[[Any, Sequence[Any]], list[Any]]) -> list[Any]:
+    """Answer requests, or refuse all of them; the only place where this file catches everything."""
     import triton_python_backend_utils as pb_utils
 
     try:
-        tensors: dict[str, Any] = {tensor.name(): tensor.as_numpy()[0] for tensor in request.inputs()}
-        if with_parameters:
-            tensors["parameters"] = json.loads(request.parameters() or "{}")
-        outputs = function(**tensors)
-        return _response(pb_utils, {name: array[np.newaxis] for name, array in outputs.items()})
+        return answer(pb_utils, requests)
     except Exception as error:
-        return _refusal(pb_utils, error)
+        return [_refusal(pb_utils, error) for _ in requests]
+
+
+def _answer(pb_utils: Any, request: Any, function: Callable[..., Tensors], with_parameters: bool) -> Any:
+    tensors: dict[str, Any] = {tensor.name(): tensor.as_numpy()[0] for tensor in request.inputs()}
+    if with_parameters:
+        tensors["parameters"] = json.loads(request.parameters() or "{}")
+    outputs = function(**tensors)
+    return _response(pb_utils, {name: array[np.newaxis] for name, array in outputs.items()})
+
+
+def _joined(pb_utils: Any, requests: Sequence[Any], function: Callable[[Tensors], Tensors]) -> list[Any]:
+    inputs = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
+    rows = [len(next(iter(tensors.values()))) for tensors in inputs]
+    joined = {name: np.concatenate([tensors[name] for tensors in inputs]) for name in inputs[0]}
+    outputs = function(joined)
+    ends = np.cumsum(rows)
+    return [
+        _response(pb_utils, {name: array[end - count : end] for name, array in outputs.items()})
+        for count, end in zip(rows, ends, strict=True)
+    ]
 
 
 def _response(pb_utils: Any, outputs: Tensors) -> Any:

@@ -77,6 +77,17 @@ def test_joins_requests_to_one_batch_and_splits_the_answer():
     ]
 
 
+@pytest.mark.parametrize(
+    "broken", [lambda tensors: 1 / 0, lambda tensors: None], ids=["raises", "no tensors"]
+)
+def test_a_batch_that_fails_is_refused_as_a_whole_and_raises_nothing(broken):
+    requests = [fake.InferenceRequest(value=np.ones((1, 3))) for _ in range(2)]
+    answers = backend.respond_batched(requests, broken)
+    assert [(answer.error.code, answer.error.message) for answer in answers] == [
+        ("INTERNAL", "the model failed")
+    ] * 2
+
+
 def test_packs_json_and_bytes():
     assert json.loads(backend.text({"name": "山田"})[0]) == {"name": "山田"}
     assert backend.octets(b"\x01\x02").tolist() == [1, 2]

@@ -156,12 +156,12 @@ class Bulk:
             raise InvalidRequest(self._missing(path)) from error
 
     def _missing(self, path: str) -> str:
-        try:
-            self._input_roots.open_input(path.rstrip("/")).close()
-        except PathMissing:
-            return f"Input folder path does not exist: {schema.shown(path)}"
-        except PathRefused:
-            pass  # a file all the same, though not one that could be read
+        # What lies there and is refused is a file all the same, though not one that could be read.
+        with contextlib.suppress(PathRefused):
+            try:
+                self._input_roots.open_input(path.rstrip("/")).close()
+            except PathMissing:
+                return f"Input folder path does not exist: {schema.shown(path)}"
         return f"Input folder path is not a directory: {schema.shown(path)}"
 
     async def _submit(self, request: BulkRequest, account: str) -> JobStatus:

@@ -7,7 +7,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 
-_FAULTS = (
+VALUE_FAULTS = (
     ValueError,
     LookupError,
     TypeError,
@@ -35,7 +35,7 @@ def text(dataset: Dataset, keyword: str) -> str:
             value = "" if value is None else str(value)
         else:
             value = "\\".join(str(each) for each in value)
-    except _FAULTS:
+    except VALUE_FAULTS:
         return ""
     return value.rstrip("\0 ") if value.strip("\0 \t\r\n") else ""
 
@@ -49,7 +49,7 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
         if value is None or isinstance(value, str) or not hasattr(value, "__iter__"):
             value = [] if value in (None, "") else [value]
         values = [float(each) for each in value]
-    except _FAULTS:
+    except VALUE_FAULTS:
         return []
     return values if all(isfinite(each) for each in values) else []
 

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 from pydicom.valuerep import validate_value
 
-from gateway.imaging.dicom.attributes import numbers, text
+from gateway.imaging.dicom.attributes import VALUE_FAULTS, numbers, text
 from gateway.imaging.errors import MissingAttribute
 
 _ANIMAL = (
@@ -48,9 +48,6 @@ _HOW_DEIDENTIFIED = ("DeidentificationMethod", "DeidentificationMethodCodeSequen
 _REFERENCE = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _STRICT = frozenset({"AS", "CS", "DA", "DS", "IS", "TM"})
 """Left out when malformed; text of any length is kept, since an archive matches by it."""
-_UNREADABLE = (
-    ValueError, LookupError, TypeError, AttributeError, ArithmeticError, NotImplementedError, RecursionError,
-)  # fmt: skip
 _SINGLE_FRAME = frozenset({
     uid.ComputedRadiographyImageStorage, uid.SecondaryCaptureImageStorage, uid.CTImageStorage,
     uid.MRImageStorage, uid.DigitalXRayImageStorageForPresentation, uid.DigitalXRayImageStorageForProcessing,
@@ -145,7 +142,7 @@ def _subject(source: Dataset) -> Iterator[DataElement]:
     for keyword in (*_PATIENT, *_STUDY):
         try:
             element = _copied(source[keyword])
-        except _UNREADABLE:
+        except VALUE_FAULTS:
             continue
         if _is_sound(element):
             yield element
