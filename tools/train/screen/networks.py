@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from tools.train.layers import Residual, convolution
+
 CORNERS = 4
 MARGIN = 16
 """Pixels added around the halved input, where corners outside the frame can lie."""
@@ -14,32 +16,6 @@ MAPS = (256 + 2 * MARGIN) // CELL
 """Side of the heatmaps in cells."""
 REACH = 3
 """Cells around the highest one from which its place is averaged."""
-
-
-def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Give a convolution with batch normalisation and ReLU."""
-    padding = 0 if kernel == stride else kernel // 2
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
-
-
-class Residual(nn.Module):  # type: ignore[misc]  # torch is not there when the types are checked
-    """Two 3×3 convolutions around which the input is added again."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            convolution(channels, channels),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Add what the convolutions find to the features."""
-        return torch.relu(features + self.body(features))
 
 
 class Found(NamedTuple):

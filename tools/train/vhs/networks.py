@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from tools.train.layers import Residual, convolution
 from tools.train.vhs.decode import decode
 from tools.train.vhs.layout import EDGES, FOLDS, POINTS
 
@@ -13,31 +14,6 @@ DECODER_CHANNELS = (96, 64, 48)
 MIRRORED = (1, 3)
 """Folds that look at the mirrored square. As all share one trunk, they would else share its doubts, too, and
 their spread would be small where all are wrong."""
-
-
-def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """Give a convolution with batch normalisation and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
-
-
-class Residual(nn.Module):  # type: ignore[misc]  # torch is not there when the types are checked
-    """Two 3×3 convolutions around which the input is added again."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            convolution(channels, channels),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Add what the convolutions find to the features."""
-        return torch.relu(features + self.body(features))
 
 
 class Wide(nn.Module):  # type: ignore[misc]
