@@ -19,6 +19,7 @@ from gateway.apis.chest_xray.service import ChestXray
 from gateway.app import public_applications
 from gateway.files.roots import Roots
 from gateway.settings import Settings
+from gateway.storage.engine import open_database
 from tests.dicom_files import dicom_file, film
 from tests.fakes.triton import FakeTriton, chest_xray_answer
 
@@ -188,3 +189,11 @@ def mount_tmpfs(tmp_path):
     yield make
     for point in mounted:
         subprocess.run(["umount", "-l", str(point)], check=True)
+
+
+@pytest.fixture
+async def database(database_url):
+    """The database that `database_url` of the test's folder names, open and migrated."""
+    opened = await open_database(database_url)
+    yield opened
+    await opened.close()

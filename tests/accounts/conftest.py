@@ -13,7 +13,6 @@ from gateway.accounts.keys import ApiKeys
 from gateway.accounts.ledger import Ledger
 from gateway.accounts.register import Accounts, Terms
 from gateway.storage.engine import database_url as parse
-from gateway.storage.engine import open_database
 from gateway.storage.migrate import upgrade
 from tests.storage.databases import KINDS, empty_database
 
@@ -50,13 +49,6 @@ def database_url(request, tmp_path, migrated):
     """A database of either kind without accounts."""
     with empty_database(request.param, tmp_path, like=migrated(request.param)) as url:
         yield url
-
-
-@pytest.fixture
-async def database(database_url):
-    opened = await open_database(database_url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -160,11 +160,9 @@ def empty_database(tmp_path_factory):
 
 
 @pytest.fixture
-async def database(tmp_path, empty_database):
+def database_url(tmp_path, empty_database):
     shutil.copy(empty_database, tmp_path / "app.db")
-    opened = await open_database(f"sqlite:///{tmp_path / 'app.db'}")
-    yield opened
-    await opened.close()
+    return f"sqlite:///{tmp_path / 'app.db'}"
 
 
 @pytest.fixture

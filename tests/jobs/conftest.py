@@ -45,14 +45,6 @@ def database_url(request, tmp_path, used_database):
 
 
 @pytest.fixture
-async def database(database_url):
-    """An open database of either kind, migrated."""
-    opened = await open_database(database_url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
 def kinds():
     """What the engine can do; tests add to it before they start it."""
     return {}
