@@ -14,6 +14,7 @@ GatewayError                        500 internal_error        never with the cau
 ├─ OutputFailed                     500 output_failed         the results could not be written
 ├─ InferenceFailed                  502 inference_failed      Triton answered, badly
 ├─ Busy                             503 busy                  all callers together, too much at a time
+├─ DatabaseUnavailable              503 database_unavailable  what is asked for stands in it, and it is away
 ├─ ModelUnavailable                 503 model_unavailable
 ├─ InferenceTimeout                 504 inference_timeout
 └─ OutboundError                    502 outbound_failed         a peer (DICOMweb, FHIR); never an address
@@ -132,6 +133,13 @@ class Busy(GatewayError):
 
     status = 503
     code = "busy"
+
+
+class DatabaseUnavailable(GatewayError):
+    """The database did not answer, and nothing can be said without it."""
+
+    status = 503
+    code = "database_unavailable"
 
 
 class ModelUnavailable(GatewayError):

@@ -2,13 +2,14 @@
 
 import contextlib
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
 from gateway.accounts.billing import Caller
 from gateway.accounts.key_format import NewKey, digest, is_well_formed, new_key
-from gateway.errors import Forbidden, NotFound
+from gateway.errors import DatabaseUnavailable, Forbidden, NotFound
 from gateway.storage import accounts, keys
 from gateway.storage.engine import Database
 from gateway.storage.keys import KeyRow
@@ -16,8 +17,10 @@ from gateway.storage.transactions import Connection, TransactionFailed, inquire,
 
 __all__ = ["OVERLAP", "ApiKeys", "Caller", "CreatedKey", "KeyRow"]
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 TIMEOUT_SECONDS = 20.0
+RETRY_AFTER_SECONDS = 5
 OVERLAP = timedelta(hours=24)
 
 
@@ -45,17 +48,28 @@ class ApiKeys:
         ------
         Forbidden
             "Invalid API key": missing, mistyped, unknown, revoked or expired.
+        DatabaseUnavailable
+            The keys cannot be looked up at the moment.
         """
         if raw is None or not is_well_formed(raw):
             raise Forbidden("Invalid API key")
         sha256 = digest(raw)
-        row = await inquire(
-            self._database, lambda c: keys.by_digest(c, sha256), timeout_seconds=TIMEOUT_SECONDS
-        )
+        row = await self._with_digest(sha256)
         if row is None or not hmac.compare_digest(row.key_sha256, sha256) or row.state != "active":
             raise Forbidden("Invalid API key")
         await self._note_use(row)
         return Caller(row.account_id, row.id)
+
+    async def _with_digest(self, sha256: str) -> KeyRow | None:
+        try:
+            return await inquire(
+                self._database, lambda c: keys.by_digest(c, sha256), timeout_seconds=TIMEOUT_SECONDS
+            )
+        except TransactionFailed as failure:
+            logger.error("no look at API keys: %s", failure)
+            raise DatabaseUnavailable(
+                "API keys cannot be checked at the moment", retry_after_seconds=RETRY_AFTER_SECONDS
+            ) from failure
 
     async def create(self, account: str, *, valid_for: timedelta | None = None) -> CreatedKey:
         """Make a key for an account, given by its name; without `valid_for` it does not expire.

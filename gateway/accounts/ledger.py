@@ -30,6 +30,7 @@ from gateway.accounts.billing import (
 from gateway.accounts.monthly import usage_of
 from gateway.accounts.pricing import RateMissing
 from gateway.accounts.voids import VoidOrder, VoidSpool
+from gateway.errors import DatabaseUnavailable
 from gateway.storage import idempotency, measurements
 from gateway.storage.clock import read_clock
 from gateway.storage.engine import Database
@@ -52,6 +53,7 @@ T = TypeVar("T")
 Clock = Callable[[Connection], Awaitable[datetime]]
 
 TIMEOUT_SECONDS = 20.0
+RETRY_AFTER_SECONDS = 5
 TIDY_SECONDS = 60.0
 HISTORY_LIMIT = 1000
 
@@ -148,8 +150,20 @@ class Ledger:
         return [Measurement(*row) for row in rows]
 
     async def usage(self, account: str, period: str | None = None) -> Usage:
-        """Sum up what an account used in a month, YYYY-MM in UTC; None for this one."""
-        return await self._inquire(lambda c: self._usage(c, account, period))
+        """Sum up what an account used in a month, YYYY-MM in UTC; None for this one.
+
+        Raises
+        ------
+        DatabaseUnavailable
+            The ledger cannot be read at the moment.
+        """
+        try:
+            return await self._inquire(lambda c: self._usage(c, account, period))
+        except TransactionFailed as failure:
+            logger.error("no usage: %s", failure)
+            raise DatabaseUnavailable(
+                "usage cannot be read at the moment", retry_after_seconds=RETRY_AFTER_SECONDS
+            ) from failure
 
     async def tidy(self) -> None:
         """Carry out void orders and delete answers that are kept no longer."""

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from gateway.accounts.key_format import digest, is_well_formed, new_key
 from gateway.accounts.keys import ApiKeys
 from gateway.accounts.register import Accounts, Terms
-from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.errors import Conflict, DatabaseUnavailable, Forbidden, NotFound
 
 
 @pytest.fixture
@@ -55,6 +55,18 @@ async def test_what_is_no_key_is_refused(keys, raw):
 
 async def test_an_unknown_key_is_refused(keys):
     assert await refused(keys, new_key().raw)
+
+
+async def test_a_database_that_is_away_refuses_nobody(keys, database):
+    key = await keys.create("Clinic")
+    async with database.write() as connection:
+        await connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+    with pytest.raises(DatabaseUnavailable) as error:
+        await keys.caller(key.raw)
+    assert (error.value.status, error.value.retry_after_seconds) == (503, 5)
+    async with database.write() as connection:
+        await connection.execute(text("ALTER TABLE away RENAME TO api_keys"))
+    assert (await keys.caller(key.raw)).key_id == key.key_id
 
 
 async def test_a_typing_error_is_found_without_the_database(keys, database):

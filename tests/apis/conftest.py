@@ -24,7 +24,8 @@ from gateway.errors import Conflict
 from gateway.files.roots import Roots
 from gateway.jobs.dbos_engine import dbos_job_engine
 from gateway.settings import Settings
-from gateway.storage.engine import database_url, open_database
+from gateway.storage.engine import database_url as parse
+from gateway.storage.engine import open_database
 from gateway.storage.migrate import upgrade
 from gateway.triton.canary import Canary
 from tests.accounts.conftest import Clock
@@ -155,7 +156,7 @@ def clock():
 def empty_database(tmp_path_factory):
     """A database file with all tables, to be copied: making them takes a while."""
     path = tmp_path_factory.mktemp("database") / "app.db"
-    upgrade(database_url(f"sqlite:///{path}"))
+    upgrade(parse(f"sqlite:///{path}"))
     return path
 
 

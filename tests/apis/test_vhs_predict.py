@@ -10,6 +10,7 @@ from io import BytesIO
 import aiohttp
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 
 from gateway.app import public_applications
 from gateway.errors import InferenceFailed, InferenceTimeout, ModelUnavailable
@@ -240,6 +241,21 @@ async def test_a_ledger_that_fails_is_no_error_of_the_call(post, monkeypatch):
         "monthly_usage": 1,
         "tier": "paygo",
     }
+
+
+async def test_keys_that_cannot_be_looked_up_are_not_called_wrong(vhs_client, key, database):
+    async with database.write() as connection:
+        await connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+    response = await vhs_client.post("/v3/predict", json={"image": PHOTO}, headers={"x-api-key": key})
+    assert (response.status, response.headers.get("Retry-After")) == (503, "5")
+    assert await response.json() == {"error": "API keys cannot be checked at the moment"}
+
+
+async def test_usage_that_cannot_be_read_may_be_asked_for_later(vhs_client, key, database):
+    async with database.write() as connection:
+        await connection.execute(text("ALTER TABLE usage_counters RENAME TO away"))
+    response = await vhs_client.get("/v3/usage", headers={"x-api-key": key})
+    assert (response.status, response.headers.get("Retry-After")) == (503, "5")
 
 
 async def test_a_caller_who_leaves_after_the_result_is_charged(listen_vhs, key, pipeline, usage, vhs_triton):

@@ -11,6 +11,7 @@ from aiohttp import web
 from gateway.apis.inference_requests.binding import NotBound
 from gateway.errors import (
     Conflict,
+    DatabaseUnavailable,
     Forbidden,
     GatewayError,
     InvalidRequest,
@@ -40,6 +41,7 @@ _TYPES = {
     415: f"{_RFC7231}6.5.13",
     422: "https://tools.ietf.org/html/rfc4918#section-11.2",
     500: f"{_RFC7231}6.6.1",
+    503: f"{_RFC7231}6.6.4",
 }
 _TITLES = {
     401: "Unauthorized",
@@ -173,6 +175,8 @@ def _error_answer(error: GatewayError, internal: str) -> web.Response:
         return _problem(500, "Failed to create job", error.message)
     if isinstance(error, InvalidRequest | Unauthenticated | Forbidden):
         return _problem(error.status, _TITLES.get(error.status, "Bad Request"), error.message)
+    if isinstance(error, DatabaseUnavailable):
+        return _problem(503, "Service Unavailable", error.message)
     return _problem(500, internal, "internal error")
 
 

@@ -10,6 +10,7 @@ from gateway.apis.vhs.photos import Bytes, decode
 from gateway.errors import (
     Busy,
     Conflict,
+    DatabaseUnavailable,
     Forbidden,
     GatewayError,
     InferenceTimeout,
@@ -193,7 +194,7 @@ def _told(error: GatewayError) -> tuple[int, str]:
         return 405, "Method not allowed"
     if isinstance(error, InvalidImage | UnsupportedMediaType):
         return 400, error.message
-    if isinstance(error, InvalidRequest | Conflict | RateLimited | Busy):
+    if isinstance(error, InvalidRequest | Conflict | RateLimited | Busy | DatabaseUnavailable):
         return error.status, error.message
     return 500, INTERNAL_ERROR
 
