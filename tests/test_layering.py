@@ -32,7 +32,9 @@ ALLOWED = {
 ONLY_IN = {
     "tritonclient": {"gateway/triton/client.py"},
     "triton_python_backend_utils": {"gateway/triton/backend.py"},
-    "onnxruntime": {"gateway/triton/networks.py"},
+    "onnxruntime": {"gateway/triton/networks/onnx_runtime.py"},
+    "tensorrt": {"gateway/triton/networks"},
+    "cupy": {"gateway/triton/networks"},
     "dbos": {"gateway/jobs/dbos_engine.py"},
     "sqlalchemy": {"gateway/storage", "gateway/jobs"},
     "alembic": {"gateway/storage"},

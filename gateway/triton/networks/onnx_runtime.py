@@ -1,4 +1,4 @@
-"""The one seam for neural networks inside Python models: ONNX Runtime, on a GPU where it finds one."""
+"""A network in ONNX Runtime, on a GPU where it finds one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+# TensorFloat-32 would keep ten bits of what the graph says has twenty-three.
+CUDA = ("CUDAExecutionProvider", {"use_tf32": "0"})
+CPU = "CPUExecutionProvider"
 
-class Network:
-    """One ONNX graph, loaded once and run on batches.
+
+class OnnxRuntimeNetwork:
+    """One ONNX graph in one session.
 
     Parameters
     ----------
@@ -16,9 +20,11 @@ class Network:
         The `.onnx` file.
     threads
         Threads of one run on the CPU; 0 lets ONNX Runtime take every core.
+    cpu
+        Take the CPU also where there is a GPU.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 0, cpu: bool = False) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -27,9 +33,9 @@ class Network:
         # Waiting threads must not burn the cores that decoding and PNG encoding need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=_providers(onnxruntime.get_available_providers())
-        )
+        available = onnxruntime.get_available_providers()
+        providers: list[Any] = [CUDA, CPU] if CUDA[0] in available and not cpu else [CPU]
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     @property
@@ -41,8 +47,3 @@ class Network:
         """Run the graph; arrays by tensor name both ways, batch axis first."""
         values: list[Any] = self._session.run(self._outputs, dict(inputs))
         return dict(zip(self._outputs, values, strict=True))
-
-
-def _providers(available: list[str]) -> list[str]:
-    preferred = ("CUDAExecutionProvider", "CPUExecutionProvider")
-    return [provider for provider in preferred if provider in available]
