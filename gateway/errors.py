@@ -17,6 +17,7 @@ GatewayError                        500 internal_error        never with the cau
 ├─ DatabaseUnavailable              503 database_unavailable  what is asked for stands in it, and it is away
 ├─ ModelUnavailable                 503 model_unavailable
 ├─ InferenceTimeout                 504 inference_timeout
+├─ OutOfMemory                      507 out_of_memory         the model needs more than the machine has
 └─ OutboundError                    502 outbound_failed         a peer (DICOMweb, FHIR); never an address
     ├─ PeerRefused                  422 peer_refused            no rule allows it; nothing was sent
     ├─ PeerUnavailable              503 peer_unavailable        may go well later
@@ -154,6 +155,13 @@ class InferenceTimeout(GatewayError):
 
     status = 504
     code = "inference_timeout"
+
+
+class OutOfMemory(GatewayError):
+    """The model needs more memory for this request than there is."""
+
+    status = 507
+    code = "out_of_memory"
 
 
 class OutboundError(GatewayError):

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STEPS = ("gateway.imaging", "gateway.triton.backend", "gateway.triton.networks", "gateway.triton.isolation")
+STEPS = (
+    "gateway.imaging",
+    "gateway.triton.backend",
+    "gateway.triton.networks",
+    "gateway.triton.isolation",
+    "gateway.triton.leases",
+)
 ALLOWED = {
     "gateway/imaging": ("gateway.imaging",),
     "gateway/web": ("gateway.web", "gateway.accounts", "gateway.errors", "gateway.metrics"),

@@ -6,7 +6,7 @@ The only module that imports `triton_python_backend_utils`, which exists inside 
 import json
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,19 @@ from gateway.imaging.errors import ImageError
 logger = logging.getLogger(__name__)
 
 Tensors = dict[str, np.ndarray]
+
+
+OUT_OF_MEMORY = "out of memory"
+REFUSED = "refused: "
+"""A stream's errors have no code in Triton 24.10: `gateway.triton.client` knows these two by their words."""
+
+
+class StepFailed(RuntimeError):
+    """A model that this one called answered with an error; its message is fit for callers."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def respond(
@@ -49,6 +62,52 @@ def respond_batched(requests: Sequence[Any], function: Callable[[Tensors], Tenso
     return _safely(requests, answer)
 
 
+def respond_in_parts(requests: Sequence[Any], function: Callable[..., Iterable[Tensors]]) -> None:
+    """Answer requests of a decoupled model, one after the other, with each of what `function` yields.
+
+    Parameters
+    ----------
+    function
+        Called with each input tensor by its name (the models that use this have `max_batch_size: 0`) and
+        `is_cancelled`, which tells whether the caller is gone; then it is to end soon.
+    """
+    import triton_python_backend_utils as pb_utils
+
+    for request in requests:
+        sender = request.get_response_sender()
+        for response in _safely([request], _sending(sender, function)):
+            sender.send(response)
+        sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+
+def call(model: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Iterator[Tensors]:
+    """Call a decoupled model from within another, and yield each of its responses' tensors.
+
+    What is yielded holds until the next response only. Read it to its end: Triton 24.10 does not tell the
+    called that its caller is gone (`gateway.triton.leases` does). After an error nothing more is read, for
+    that would hang; such a call counts as running until Triton ends, which then takes its exit timeout.
+
+    Raises
+    ------
+    ImageError
+        The model refused its input; the sentence is intact.
+    StepFailed
+        The model is not there, or broke.
+    """
+    import triton_python_backend_utils as pb_utils
+
+    request = pb_utils.InferenceRequest(
+        model_name=model,
+        requested_output_names=list(outputs),
+        inputs=[pb_utils.Tensor(name, np.ascontiguousarray(array)) for name, array in inputs.items()],
+    )
+    for response in request.exec(decoupled=True):
+        if response.has_error():
+            raise _step_error(pb_utils, model, response.error())
+        if tensors := {tensor.name(): tensor.as_numpy() for tensor in response.output_tensors()}:
+            yield tensors
+
+
 def text(value: object) -> np.ndarray:
     """Pack a JSON document into one TYPE_STRING element, shape (1,), dtype object."""
     return np.array([json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()], np.object_)
@@ -77,6 +136,24 @@ def _answer(pb_utils: Any, request: Any, function: Callable[..., Tensors], with_
     return _response(pb_utils, {name: array[np.newaxis] for name, array in outputs.items()})
 
 
+def _sending(
+    sender: Any, function: Callable[..., Iterable[Tensors]]
+) -> Callable[[Any, Sequence[Any]], list[Any]]:
+    """Give what sends each part of the answer to a request as it comes."""
+
+    def answer(pb_utils: Any, requests: Sequence[Any]) -> list[Any]:
+        tensors = {tensor.name(): tensor.as_numpy() for tensor in requests[0].inputs()}
+        try:
+            for outputs in function(**tensors, is_cancelled=sender.is_cancelled):
+                if not sender.is_cancelled():
+                    sender.send(_response(pb_utils, outputs))
+        except ImageError as error:
+            raise StepFailed(f"{REFUSED}{error}", pb_utils.TritonError.INVALID_ARG) from error
+        return []
+
+    return answer
+
+
 def _joined(pb_utils: Any, requests: Sequence[Any], function: Callable[[Tensors], Tensors]) -> list[Any]:
     inputs = [{tensor.name(): tensor.as_numpy() for tensor in request.inputs()} for request in requests]
     rows = [len(next(iter(tensors.values()))) for tensors in inputs]
@@ -101,9 +178,24 @@ def _refusal(pb_utils: Any, error: Exception) -> Any:
     """
     if isinstance(error, ImageError):
         fault = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
+    elif isinstance(error, StepFailed):
+        fault = pb_utils.TritonError(str(error), error.code)
+    elif isinstance(error, MemoryError):
+        pb_utils.Logger.log_error("out of memory in a model's own code")
+        fault = pb_utils.TritonError(OUT_OF_MEMORY, pb_utils.TritonError.INTERNAL)
     else:
         # The exception's own text may quote what it choked on, so the log gets its type and place only.
         places = "".join(traceback.format_tb(error.__traceback__))
         pb_utils.Logger.log_error(f"{type(error).__name__} in a model's own code:\n{places}")
         fault = pb_utils.TritonError("the model failed", pb_utils.TritonError.INTERNAL)
     return pb_utils.InferenceResponse(error=fault)
+
+
+def _step_error(pb_utils: Any, model: str, error: Any) -> Exception:
+    """Tell whose fault it was, by the words: the code does not come through in Triton 24.10."""
+    if error.message().startswith(REFUSED):
+        return ImageError(error.message().removeprefix(REFUSED))
+    if error.message() == OUT_OF_MEMORY:
+        return StepFailed(OUT_OF_MEMORY, pb_utils.TritonError.INTERNAL)
+    pb_utils.Logger.log_error(f"{model}: {error.message()}")
+    return StepFailed(f"{model} is not available", pb_utils.TritonError.UNAVAILABLE)

@@ -1,4 +1,4 @@
-"""The gateway's side of the wire to Triton: one call, arrays by name both ways.
+"""The gateway's side of the wire to Triton: calls and streams, arrays by name both ways.
 
 The only import of tritonclient. It uses the generated KServe v2 stubs rather than tritonclient's own
 classes, which spend about half of a call's time on building Python objects.
@@ -7,15 +7,23 @@ classes, which spend about half of a call's time on building Python objects.
 import asyncio
 import functools
 import logging
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 import numpy as np
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
-from gateway.errors import GatewayError, InferenceFailed, InferenceTimeout, InvalidImage, ModelUnavailable
+from gateway.errors import (
+    GatewayError,
+    InferenceFailed,
+    InferenceTimeout,
+    InvalidImage,
+    ModelUnavailable,
+    OutOfMemory,
+)
 from gateway.metrics import INFERENCE_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -32,6 +40,7 @@ CHANNEL_OPTIONS = [
 ]
 DATATYPES: dict[str, np.dtype] = {
     "UINT8": np.dtype(np.uint8),
+    "INT16": np.dtype(np.int16),
     "INT32": np.dtype(np.int32),
     "INT64": np.dtype(np.int64),
     "FP16": np.dtype(np.float16),
@@ -39,6 +48,11 @@ DATATYPES: dict[str, np.dtype] = {
     "FP64": np.dtype(np.float64),
     "BOOL": np.dtype(np.bool_),
 }
+_OUT_OF_MEMORY = "out of memory"
+_REFUSED = "refused: "
+"""These two begin as in `gateway.triton.backend`."""
+_AWAY = re.compile(r"is not available|unknown model|not healthy|not ready|unavailable", re.IGNORECASE)
+"""What Triton itself says in a stream of a model that is not there."""
 _ABSENT = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
@@ -117,6 +131,54 @@ class TritonClient:
             INFERENCE_SECONDS.labels(model, outcome).observe(time.perf_counter() - started)
         return _outputs(response)
 
+    async def stream(
+        self,
+        model: str,
+        inputs: Mapping[str, np.ndarray],
+        *,
+        request_id: str = "",
+        timeout_seconds: float = 60.0,
+    ) -> AsyncIterator[dict[str, np.ndarray]]:
+        """Call a decoupled model and yield its responses as they come.
+
+        Closing the iterator, or cancelling the task that waits on it, ends the call, and with it the
+        model's work. Use `contextlib.aclosing` where it may be left before its end.
+
+        Parameters
+        ----------
+        inputs
+            As of `infer`.
+        timeout_seconds
+            From the call to its last response.
+
+        Yields
+        ------
+        As `infer` returns.
+
+        Raises
+        ------
+        What `infer` raises, and OutOfMemory.
+        """
+        started = time.perf_counter()
+        outcome = "cancelled"
+        request = _request(model, inputs, "", (), {}, request_id)
+        # The header `triton_grpc_error` would have errors come with their code, and crashes Triton 24.10.
+        responses = self._stub.ModelStreamInfer(_one(request), timeout=timeout_seconds)
+        try:
+            async for response in responses:
+                if response.error_message:
+                    outcome = "error"
+                    raise _stream_error(model, response.error_message)
+                if response.infer_response.outputs:  # the last one may be empty
+                    yield _outputs(response.infer_response)
+            outcome = "ok"
+        except grpc.aio.AioRpcError as error:
+            outcome = error.code().name.lower()
+            raise _gateway_error(model, error) from error
+        finally:
+            responses.cancel()
+            INFERENCE_SECONDS.labels(model, outcome).observe(time.perf_counter() - started)
+
     async def ready(self, model: str, *, timeout_seconds: float = 2.0) -> bool:
         """Whether Triton says that the model is loaded; a dead Python stub still counts as ready there."""
         request = service_pb2.ModelReadyRequest(name=model)
@@ -145,6 +207,10 @@ class TritonClient:
                 return None
             raise ModelUnavailable(f"{model} is not available") from error
         return {tensor.name: tensor.datatype for tensor in response.inputs}
+
+
+async def _one(request: Any) -> AsyncIterator[Any]:
+    yield request
 
 
 async def _serialized(model: str, inputs: Mapping[str, np.ndarray], *others: Any) -> bytes:
@@ -225,5 +291,21 @@ def _gateway_error(model: str, error: grpc.aio.AioRpcError) -> GatewayError:
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.CANCELLED):
         logger.debug("%s is not available: %s", model, code.name)
         return ModelUnavailable(f"{model} is not available")
-    logger.error("%s failed: %s %s", model, code.name, details)
+    return _failed(model, details)
+
+
+def _stream_error(model: str, sentence: str) -> GatewayError:
+    """Know an error by its words: it has no code."""
+    if sentence.startswith(_REFUSED):
+        return InvalidImage(sentence.removeprefix(_REFUSED))
+    if _AWAY.search(sentence):
+        logger.debug("%s is not available: %s", model, sentence)
+        return ModelUnavailable(f"{model} is not available")
+    return _failed(model, sentence)
+
+
+def _failed(model: str, details: str) -> GatewayError:
+    if details == _OUT_OF_MEMORY:
+        return OutOfMemory(f"{model} ran out of memory")
+    logger.error("%s failed: %s", model, details)
     return InferenceFailed(f"{model} failed")

@@ -7,7 +7,7 @@ config stays the only statement of the contract.
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).parents[2] / "model_repository"
 DTYPES = {
     "TYPE_BOOL": np.bool_,
     "TYPE_UINT8": np.uint8,
+    "TYPE_INT16": np.int16,
     "TYPE_INT32": np.int32,
     "TYPE_INT64": np.int64,
     "TYPE_FP16": np.float16,
@@ -33,7 +34,7 @@ DTYPES = {
 }
 
 Arrays = Mapping[str, np.ndarray]
-Answer = Callable[[Arrays, Mapping[str, str]], Arrays | Awaitable[Arrays]]
+Answer = Callable[[Arrays, Mapping[str, str]], Arrays | Awaitable[Arrays] | AsyncIterator[Arrays]]
 
 
 class ContractBroken(AssertionError):
@@ -98,6 +99,23 @@ class FakeTriton:
                 raise InferenceTimeout(f"{model} did not answer in time") from error
         self._require(config, "output", answer, list(outputs))
         return {name: answer[name] for name in outputs or answer}
+
+    async def stream(
+        self, model: str, inputs: Arrays, *, request_id: str = "", timeout_seconds: float = 60.0
+    ) -> AsyncIterator[dict[str, np.ndarray]]:
+        """Check, and check each part of the answer, which is an async iterator here."""
+        config = self._config(model)
+        if not config.model_transaction_policy.decoupled:
+            raise self._breach(f"{model} is not decoupled")
+        self._require(config, "input", inputs, list(inputs))
+        self.calls.append(Call(model, dict(inputs), (), {}, request_id, timeout_seconds))
+        parts: Any = self.answers[model](inputs, {})
+        ends = asyncio.get_running_loop().time() + timeout_seconds
+        async for part in parts:
+            if asyncio.get_running_loop().time() > ends:
+                raise InferenceTimeout(f"{model} did not answer in time")
+            self._require(config, "output", part, [])
+            yield dict(part)
 
     async def ready(self, model: str, *, timeout_seconds: float = 2.0) -> bool:
         """Whether this model has an answer."""

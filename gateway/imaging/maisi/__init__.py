@@ -1,0 +1,1 @@
+"""Synthetic CT with paired labels: anatomy, rectified flow in a latent space, decoding, quality control."""
