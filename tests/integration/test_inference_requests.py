@@ -4,13 +4,17 @@ import io
 import json
 import time
 
+import numpy as np
 import pydicom
 import pytest
 
-from tests.dicom_results import require_valid
+from gateway.imaging.vhs.measurement import measure
+from tests.dicom_files import dicom_file
+from tests.dicom_results import groups, require_valid, said
 from tests.integration.acr_callers import STUDY, allow, ask, ended, films, request
 from tests.outbound.conftest import fhirsnake, orthanc, orthanc_server  # noqa: F401
 from tests.peers.orthanc import AUTH_ID
+from tools.phantoms.canine_thorax import canine_thorax
 
 
 @pytest.fixture
@@ -44,6 +48,23 @@ def test_runs_end_to_end(requests, orthanc, fhirsnake, tmp_path):  # noqa: F811
     assert len(fhirsnake.resources("DiagnosticReport")) >= 2
     assert AUTH_ID not in requests.output
     assert "P-7" not in requests.output
+
+
+def test_a_dog_is_measured(requests, orthanc, tmp_path):  # noqa: F811
+    thorax = canine_thorax(np.random.default_rng(20_261_128), long_side_px=900)
+    truth = measure(thorax.landmarks)
+    orthanc.add([dicom_file(thorax.picture, StudyInstanceUID=STUDY, SeriesInstanceUID=f"{STUDY}.1")])
+    code, accepted = ask(requests, "", request(orthanc, STUDY, model="vhs"))
+    assert code == 200, accepted
+    found = ended(requests, accepted["jobId"])
+    assert (found["platform"]["status"], found["message"]) == ("Healthy", ""), found
+    held = [pydicom.dcmread(io.BytesIO(orthanc.file(uid))) for uid in orthanc.sop_instance_uids()]
+    results = {each.Modality: each for each in held if each.get("Manufacturer") == "RadGate"}
+    assert set(results) == {"SR", "OT"}
+    for result in results.values():
+        require_valid(result, tmp_path)
+    vhs, unit = said(groups(results["SR"])["Measurements"], "Vertebral heart scale")
+    assert (vhs, unit) == (pytest.approx(truth.vhs, abs=0.6), "{vertebrae}")
 
 
 def test_a_kill_in_the_middle_exports_nothing_twice(requests, orthanc, fhirsnake):  # noqa: F811

@@ -1,8 +1,8 @@
 """Results as objects that others keep: DICOM for archives, FHIR for records; pure, and always the same.
 
-`pipelines` says which function makes an ensemble's outputs into results. `chest_xray` and `vhs` say what
-is reported; `structured_report`, `picture`, `document`, `segmentation` and `fhir` write it;
-`source` takes over whose it is, `instance` adds what all have in common, `stamp` makes the identifiers.
+`pipelines` says which function makes an ensemble's outputs into results. `chest_xray`, `vhs` and
+`any_model` say what is reported; `structured_report`, `picture`, `document`, `segmentation` and `fhir` write
+it; `source` takes over whose it is, `instance` adds what all have in common, `stamp` makes the identifiers.
 """
 
 from gateway.imaging.results.chest_xray import chest_xray_resources, chest_xray_results

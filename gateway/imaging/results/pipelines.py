@@ -14,10 +14,10 @@ from gateway.imaging.dicom import read_image
 from gateway.imaging.png import encode_png
 from gateway.imaging.radiograph import render_radiograph
 from gateway.imaging.report import build_report, content_of
+from gateway.imaging.results.any_model import any_results
 from gateway.imaging.results.chest_xray import chest_xray_resources, chest_xray_results
-from gateway.imaging.results.codes import IMAGING, Model
+from gateway.imaging.results.codes import Model
 from gateway.imaging.results.stamp import Stamp, uid
-from gateway.imaging.results.structured_report import Statement, measurement_report
 from gateway.imaging.results.vhs import vhs_resources, vhs_results
 
 Tensors = Mapping[str, np.ndarray]
@@ -97,22 +97,15 @@ def _vhs(outputs: Tensors, source: Dataset, model: Model, stamp: Stamp) -> Resul
     )
 
 
-def _generic(outputs: Tensors, source: Dataset, model: Model, stamp: Stamp) -> Results:
-    """Report whatever came: each small output as one line of text."""
-    document = {name: _plain(outputs[name]) for name in sorted(outputs)}
-    lines = [f"{name}: {json.dumps(value)}" for name, value in document.items()]
-    report = measurement_report(
-        source, [Statement("Output")], model=model, procedure=IMAGING, stamp=stamp, comments=lines
-    )
-    return Results(document, [report])
+def _any(outputs: Tensors, source: Dataset, model: Model, stamp: Stamp) -> Results:
+    return Results(*any_results(outputs, source, model=model, stamp=stamp))
 
 
 _PIPELINES = {
     "chest_xray": Pipeline(dicom_input, _chest_xray),
     "vhs": Pipeline(_drawn_picture_input, _vhs),
 }
-_GENERIC = Pipeline(picture_input, _generic)
-_MAX_VALUES = 4096
+_GENERIC = Pipeline(picture_input, _any)
 
 
 def _document(tensor: np.ndarray) -> Any:
@@ -128,22 +121,3 @@ def _picture(png: np.ndarray) -> NDArray[np.uint8] | None:
     if scale < 1:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(pixels[..., ::-1], np.uint8)
-
-
-def _plain(tensor: np.ndarray) -> Any:
-    """Give a tensor as JSON: text parsed where it is JSON, large arrays by their shape only."""
-    values = tensor[0] if tensor.ndim > 1 else tensor
-    if values.dtype == np.object_:
-        texts = [_parsed(each) for each in values.reshape(-1)]
-        return texts[0] if len(texts) == 1 else texts
-    if values.size > _MAX_VALUES:
-        return {"shape": list(values.shape), "dtype": str(values.dtype)}
-    return values.tolist()
-
-
-def _parsed(value: bytes | str) -> Any:
-    shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    try:
-        return json.loads(shown)
-    except ValueError:
-        return shown
