@@ -1,5 +1,9 @@
 """What the gateway counts, for Prometheus. Labels are few and fixed: never a path, a patient or a caller."""
 
+import contextlib
+import time
+from collections.abc import Iterator
+
 from prometheus_client import Counter, Gauge, Histogram
 
 # A film takes a tenth of a second, a synthetic CT minutes.
@@ -56,3 +60,11 @@ STREAM_DISCONNECTS = Counter(
     "radgate_stream_disconnects", "Streams whose caller left before their end", ["endpoint"]
 )
 POP_SESSIONS = Counter("radgate_pop_sessions", "Capture sessions that ended in this process", ["outcome"])
+
+
+@contextlib.contextmanager
+def timed_stage(api: str, stage: str) -> Iterator[None]:
+    """Observe how long a stage of a request takes that comes to its end."""
+    started = time.perf_counter()
+    yield
+    STAGE_SECONDS.labels(api, stage).observe(time.perf_counter() - started)

@@ -347,6 +347,24 @@ def bench_vhs(
     raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
 
 
+@bench_app.command("acr")
+def bench_acr(
+    count: Annotated[int, typer.Option(min=20, help="Requests at the fixed rate.")] = 200,
+    rate: Annotated[float, typer.Option(min=0.1, help="Requests a second.")] = 20.0,
+    burst: Annotated[int, typer.Option(min=8, help="Requests sent as fast as they are accepted.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Have inference requests accepted, assessed and exported; needs Debian's Orthanc."""
+    from tools.bench.acr import bench
+    from tools.orthanc import NotInstalled
+
+    try:
+        code = bench(count=count, rate=rate, burst=burst, as_json=as_json)
+    except NotInstalled as error:
+        raise SystemExit(str(error)) from error
+    raise typer.Exit(code)
+
+
 @train_app.command("chest-xray")
 def train_chest_xray(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with nih/ and mednist/.")],

@@ -1,7 +1,8 @@
 """The engine: our tables say what is so, the queue says whose turn it is.
 
-A job is written to our table first and then queued; a process that dies in between is made up for by
-`recover`. Whatever the queue does twice, the attempt's number in our table lets through once.
+A job is written to our table first, which is when it is accepted, and then queued; a process that dies in
+between, or a queue that does not answer, is made up for by `recover`. Whatever the queue does twice, the
+attempt's number in our table lets through once.
 """
 
 import asyncio
@@ -24,11 +25,13 @@ from gateway.metrics import JOBS_WAITING
 from gateway.storage import jobs
 from gateway.storage.engine import Database
 from gateway.storage.rows import JobRow, NewJob
+from gateway.storage.transactions import Connection, inquire, transact
 
 logger = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
 WATCH_SECONDS = 1.0
+DATABASE_SECONDS = 20.0
 RECOVERED_AT_ONCE = 500
 SUBMITTING = timedelta(seconds=60)
 """A job younger than this may still be on its way from our table to the queue."""
@@ -70,6 +73,7 @@ class DurableJobEngine:
         )
         self._retention = Retention(database, queue, older_than=retention)
         self._loops: list[asyncio.Task[None]] = []
+        self._enqueuing: set[asyncio.Task[None]] = set()
 
     def offer(self, kind: str, work: JobFunction, *, queues: Mapping[str, int]) -> None:
         """Add a kind of work, and queues with their concurrency; possible until `start`."""
@@ -97,7 +101,7 @@ class DurableJobEngine:
         await self._runner.close(drain_seconds)
         for loop in self._loops:
             loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.gather(*self._loops, *self._enqueuing, return_exceptions=True)
         await self._queue.close()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
@@ -113,20 +117,25 @@ class DurableJobEngine:
         if submission.kind not in self._kinds or submission.queue not in self._queues:
             raise ValueError(f"no kind {submission.kind!r} or no queue {submission.queue!r}")
         job = _new_job(submission)
-        async with self._database.write() as connection:
-            is_new = await jobs.add(connection, job)
-            row = await jobs.get(connection, job.id)
+
+        async def add(connection: Connection) -> tuple[bool, JobRow | None]:
+            return await jobs.add(connection, job), await jobs.get(connection, job.id)
+
+        is_new, row = await transact(self._database, add, timeout_seconds=DATABASE_SECONDS)
         assert row is not None
         if row.body_sha256 != job.body_sha256:
             raise Conflict(f"{submission.external_id} is the name of another request", field="id")
         if row.state == JobState.QUEUED:
-            await self._queue.enqueue(job.id, queue=job.queue, priority=job.priority)
+            self._enqueue(job)
         return Accepted(_status(row), is_new)
 
     async def status(self, job_id: str, *, account: str | None) -> JobStatus:
         """Look a job up."""
-        async with self._database.read() as connection:
-            row = await jobs.get(connection, job_id, account=account)
+
+        async def get(connection: Connection) -> JobRow | None:
+            return await jobs.get(connection, job_id, account=account)
+
+        row = await inquire(self._database, get, timeout_seconds=DATABASE_SECONDS)
         if row is None:
             raise NotFound("no such job")
         return _status(row)
@@ -178,6 +187,17 @@ class DurableJobEngine:
                 if not known.get(row.id):
                     await self._queue.enqueue(row.id, queue=row.queue, priority=row.priority)
                     recovered += 1
+
+    def _enqueue(self, job: NewJob) -> None:
+        """Queue an accepted job; nobody waits for that."""
+        task = asyncio.create_task(self._queue.enqueue(job.id, queue=job.queue, priority=job.priority))
+        self._enqueuing.add(task)
+        task.add_done_callback(self._enqueued)
+
+    def _enqueued(self, task: asyncio.Task[None]) -> None:
+        self._enqueuing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a job is accepted and not queued yet: %s", type(error).__name__)
 
     async def _beat(self) -> None:
         if not await self._heart.beat():

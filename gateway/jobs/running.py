@@ -75,6 +75,7 @@ class RunningJob:
             output = json.dumps(await work())
             async with self.transaction() as connection:
                 await steps.record(connection, self.id, name, output)
+                await jobs.forgive(connection, self.id)
             self._outputs[name] = output
         result: T = json.loads(self._outputs[name])
         return result

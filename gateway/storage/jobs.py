@@ -105,6 +105,13 @@ async def report(connection: AsyncConnection, job_id: str, attempt: int, counts:
     return (await connection.scalars(statement)).first()
 
 
+async def forgive(connection: AsyncConnection, job_id: str) -> None:
+    """Count crashes from now on: the job has got on. Call `hold` in the same transaction."""
+    await connection.execute(
+        update(jobs).where(jobs.c.id == job_id, jobs.c.crash_count > 0).values(crash_count=0)
+    )
+
+
 async def attempts(connection: AsyncConnection, ids: Collection[str]) -> dict[str, tuple[int, bool]]:
     """Look running jobs up: id to attempt and `cancel_requested`."""
     statement = select(jobs.c.id, jobs.c.attempt, jobs.c.cancel_requested).where(

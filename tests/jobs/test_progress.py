@@ -2,8 +2,11 @@
 
 import asyncio
 
+from sqlalchemy import select, update
+
 from gateway.storage import jobs as statements
 from gateway.storage.rows import Counts, NewJob
+from gateway.storage.tables import jobs
 
 JOB = {
     "api": "tests",
@@ -52,3 +55,23 @@ async def test_crashes_are_forgiven_to_who_gets_on(database):
             await statements.report(connection, "job", row.attempt, Counts(done=done))
         counts.append(row.crash_count)
     assert counts == [0, 1, 2, 1, 2]
+
+
+async def test_crashes_are_forgiven_to_who_ends_a_step(start, kinds, submission, ended, database):
+    counts = []
+
+    async def work(job_id, context):
+        async def step():
+            return 1
+
+        async with database.write() as connection:
+            await connection.execute(update(jobs).values(crash_count=3))
+        await context.step("one", step)
+        async with database.read() as connection:
+            counts.append(await connection.scalar(select(jobs.c.crash_count)))
+
+    kinds["work"] = work
+    engine = await start()
+    accepted = await engine.submit(submission())
+    await ended(engine, accepted.status.id)
+    assert counts == [0]

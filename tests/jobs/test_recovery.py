@@ -160,14 +160,14 @@ async def test_a_job_that_meets_a_database_outage_is_tried_again(start, kinds, s
     assert await look(jobs.c.crash_count) == [(1,)]  # not for ever, though
 
 
-async def test_leaves_a_job_of_a_newer_version_to_that(database, start, kinds, new_job, ended):
+async def test_leaves_a_job_of_a_newer_version_to_that(database, start, kinds, new_job, ended, look):
     async def work(job_id, context):
         return context.attempt > 1
 
     async with database.write() as connection:
         await statements.add(connection, new_job(1))
     engine = await start(dead_after=timedelta(seconds=1.2))  # knows no kind at all
-    while (await engine.status(new_job(1).id, account=None)).started_at is None:
+    while await look(jobs.c.state, jobs.c.attempt) != [("queued", 1)]:  # handed back
         await asyncio.sleep(0.05)
     kinds["work"] = work
     assert (await ended(engine, new_job(1).id)).result is True

@@ -15,7 +15,7 @@ from gateway.outbound.client import Ask, Outbound
 from gateway.outbound.connection import Connection
 from tests.outbound.conftest import rule
 from tests.peers import faults
-from tests.peers.processes import free_port
+from tools.at_hand import free_ports
 
 QUERY = "?00100020=PAT-SECRET"
 SECRET = "c2VjcmV0LWNyZWRlbnRpYWw"
@@ -129,7 +129,7 @@ async def test_a_redirect_is_not_followed(fault_peer, make_outbound):
 
 
 async def test_the_environment_names_no_proxy(fault_peer, make_outbound, monkeypatch):
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_ports(1)[0]}")
     fault_peer.answers(faults.text("yes", "text/plain"))
     assert await get(make_outbound(rule(fault_peer.uri)), fault_peer.uri) == b"yes"
 
@@ -221,7 +221,7 @@ async def test_a_peer_may_ask_for_a_longer_pause(fault_peer, make_outbound, slep
 
 
 async def test_nobody_there_is_tried_again(make_outbound, slept):
-    uri = f"http://127.0.0.1:{free_port()}/"
+    uri = f"http://127.0.0.1:{free_ports(1)[0]}/"
     outbound = make_outbound(rule(uri))
     with pytest.raises(PeerUnavailable, match="not reached") as unavailable:
         await outbound.retried("test", lambda: get(outbound, uri))
@@ -299,7 +299,7 @@ async def test_nothing_secret_is_logged_or_raised(fault_peer, make_outbound, cap
     monkeypatch.setattr(logging.getLogger("aiohttp.access"), "disabled", True)  # the test peer's own
     outbound = make_outbound(rule(fault_peer.uri))
     garbage = faults.text(b"x", "text/plain", X_Echo=SECRET)
-    nobody = f"http://127.0.0.1:{free_port()}/"
+    nobody = f"http://127.0.0.1:{free_ports(1)[0]}/"
     other = make_outbound(rule(nobody))
     for client, uri, reply in (
         (outbound, fault_peer.uri, garbage),

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.peers.processes import free_port, running
+from tools.at_hand import free_ports
+from tools.servers import running
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def running_fhirsnake(folder: Path, resources: Iterable[Mapping[str, Any]] = ())
         place = folder / "resources" / resource["resourceType"]
         place.mkdir(exist_ok=True)
         (place / f"{resource['id']}.json").write_text(json.dumps(resource))
-    port = free_port()
+    port = free_ports(1)[0]
     # Its modules import one another by bare names, so its folder has to be on the path.
     program = ["-m", "uvicorn", "main:app", "--app-dir", next(iter(found.submodule_search_locations))]
     with running([sys.executable, *program, "--host", "127.0.0.1", "--port", str(port)], folder, port):

@@ -26,6 +26,7 @@ class Instance(NamedTuple):
     url: str
     """Of the port that has all APIs."""
     chest_xray_url: str
+    admin_url: str
     triton_url: str
     token: str
     start_seconds: float
@@ -33,8 +34,14 @@ class Instance(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def running_instance(data_dir: Path) -> AsyncIterator[Instance]:
-    """Start an instance on free ports and wait until it is ready."""
+async def running_instance(data_dir: Path, **settings: str) -> AsyncIterator[Instance]:
+    """Start an instance on free ports and wait until it is ready.
+
+    Parameters
+    ----------
+    settings
+        Further settings: `vhs_pop="1"` is the variable RADGATE_VHS_POP.
+    """
     names = (
         "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT",
     )  # fmt: skip
@@ -46,6 +53,7 @@ async def running_instance(data_dir: Path) -> AsyncIterator[Instance]:
         "RADGATE_LOG_LEVEL": "WARNING",
         "RADGATE_CHEST_XRAY_GATE": "0",
     }
+    environment |= {f"RADGATE_{name.upper()}": value for name, value in settings.items()}
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env={**os.environ, **environment}
@@ -59,6 +67,7 @@ async def running_instance(data_dir: Path) -> AsyncIterator[Instance]:
             data_dir,
             f"http://127.0.0.1:{ports['PORT']}",
             f"http://127.0.0.1:{ports['CHEST_XRAY_PORT']}",
+            f"http://127.0.0.1:{ports['ADMIN_PORT']}",
             f"127.0.0.1:{ports['TRITON_GRPC_PORT']}",
             issue("bench", secret=secret_from(None, data_dir / "secrets" / "jwt_secret"), days=1),
             start_seconds,

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,7 +33,7 @@ from gateway.files.output_set import OutputSet
 from gateway.files.roots import Roots
 from gateway.imaging.chest_xray import FINDINGS
 from gateway.imaging.report import ReportContent
-from gateway.metrics import STAGE_SECONDS
+from gateway.metrics import STAGE_SECONDS, timed_stage
 from gateway.triton.admission import INTERACTIVE, Admission
 from gateway.triton.client import TritonClient
 from gateway.web.mount import request_id
@@ -126,7 +126,7 @@ class ChestXray:
             No prediction came.
         """
         with contextlib.ExitStack() as opened:
-            with _stage("open"):
+            with timed_stage(API, "open"):
                 film = await to_its_end(open_film, opened, self._input_roots, asked)
             if asked.output_folder_path is None:
                 return await asyncio.to_thread(with_images, await self._predict(film, NOW))
@@ -145,11 +145,11 @@ class ChestXray:
         async with self._output_set(place) as output:
             answer = await self._predict(film, terms)
             prediction = with_paths(answer.prediction, place)
-            with _stage("report"):
+            with timed_stage(API, "report"):
                 report = await self._reports.build(self._report_content(answer))
             await terms.turn()
             files = file_set(prediction, answer, report)
-            with _stage("write"):
+            with timed_stage(API, "write"):
                 await to_its_end(publish, output, place, files, terms.before_publication)
         return prediction
 
@@ -206,7 +206,7 @@ class ChestXray:
         """Open the patient's folder before the inference: a folder that cannot be written costs none."""
         stack = contextlib.ExitStack()
         try:
-            with _stage("open_output"):
+            with timed_stage(API, "open_output"):
                 output = await to_its_end(enter_output, stack, self._output_roots, place)
             yield output
         except OutputFailed as error:
@@ -235,10 +235,3 @@ def _prediction(outputs: dict[str, np.ndarray], seconds: float) -> Prediction:
         source_jpeg=outputs["source_jpeg"].tobytes(),
         seconds=seconds,
     )
-
-
-@contextlib.contextmanager
-def _stage(stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    STAGE_SECONDS.labels(API, stage).observe(time.perf_counter() - started)

@@ -1,5 +1,6 @@
 """Which of Triton's models an inference request may name: those that take an encoded image."""
 
+import time
 from typing import Literal
 
 from gateway.apis.inference_requests.answers import JobNotCreated
@@ -13,11 +14,16 @@ _OPTIONS = {"vhs": {"render"}}
 """Further inputs that we know how to give."""
 
 
+KNOWN_SECONDS = 5.0
+"""How long a model that Triton had counts as there, for requests that come one upon the other."""
+
+
 class Algorithms:
-    """The models as Triton has them at the moment."""
+    """The models as Triton has them at the moment, give or take KNOWN_SECONDS."""
 
     def __init__(self, triton: TritonClient) -> None:
         self._triton = triton
+        self._known_until: dict[Algorithm, float] = {}
 
     async def require(self, pipeline_id: str | None) -> None:
         """Make sure that a request can name this.
@@ -28,6 +34,8 @@ class Algorithms:
             There is no such model or version, or it takes something else, or Triton is away.
         """
         algorithm = algorithm_of(pipeline_id)
+        if algorithm is not None and self._is_known(algorithm):
+            return
         try:
             takes = None if algorithm is None else await self.takes(algorithm)
         except ModelUnavailable as error:
@@ -47,4 +55,10 @@ class Algorithms:
         if inputs is None or len(names) != 1:
             return None
         (name,) = names
-        return _TAKES.get((name, inputs[name]))
+        takes = _TAKES.get((name, inputs[name]))
+        if takes is not None:
+            self._known_until[algorithm] = time.monotonic() + KNOWN_SECONDS
+        return takes
+
+    def _is_known(self, algorithm: Algorithm) -> bool:
+        return time.monotonic() < self._known_until.get(algorithm, 0.0)

@@ -19,6 +19,7 @@ from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.delivery import INSTANCES_AT_ONCE, Delivered, Delivery
 from gateway.apis.inference_requests.folders import JobFolder, JobFolders
 from gateway.apis.inference_requests.resources import Attempt, Retrieval
+from gateway.apis.inference_requests.service import API
 from gateway.errors import (
     GatewayError,
     InferenceFailed,
@@ -31,7 +32,7 @@ from gateway.errors import (
 )
 from gateway.jobs.engine import JobCancelled, JobContext
 from gateway.jobs.items import Item, Items, Outcome
-from gateway.metrics import REQUEST_INSTANCES
+from gateway.metrics import REQUEST_INSTANCES, timed_stage
 from gateway.outbound.client import Outbound
 
 ATTEMPTS = 4
@@ -109,9 +110,12 @@ class _Attempt:
         began = await self._context.step("began", _now)
         self._say(name=job_name(self._asked, datetime.fromisoformat(began)))
         try:
-            await self._retrieve()
-            names = await self._assess(began)
-            outputs = await self._export(names)
+            with timed_stage(API, "retrieve"):
+                await self._retrieve()
+            with timed_stage(API, "assess"):
+                names = await self._assess(began)
+            with timed_stage(API, "export"):
+                outputs = await self._export(names)
         except (GatewayError, JobCancelled):
             self._say()  # nothing is waited for any more
             raise

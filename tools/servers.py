@@ -1,4 +1,4 @@
-"""Starting and stopping the peers that the tests speak to."""
+"""Servers of others, run for as long as a test or a benchmark speaks to them."""
 
 import contextlib
 import os
@@ -8,12 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -43,7 +37,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"a peer did not start:\n{log.read_text(errors='replace')[-4000:]}")
+            raise RuntimeError(f"a server did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.05)
 
 
