@@ -8,6 +8,7 @@ is, as a neoplasm of a region.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,7 +22,8 @@ class Coded(NamedTuple):
     meaning: str
 
 
-class Label(NamedTuple):
+@dataclass(frozen=True)
+class Label:
     """One structure of the mask."""
 
     name: str
