@@ -40,6 +40,12 @@ class Segment(NamedTuple):
     property_type: Code
     """Such as Code("39607008", "SCT", "Lung")."""
     property_category: Code = Code("123037004", "SCT", "Anatomical Structure")
+    modifier: Code | None = None
+    """Such as Code("7771000", "SCT", "Left")."""
+    anatomic_region: Code | None = None
+    """Where it lies, for what is no structure of the anatomy itself."""
+    rgb: tuple[int, int, int] | None = None
+    """Colour to show it in, sRGB."""
 
 
 def segmentation(
@@ -127,7 +133,7 @@ def _description(
     number: int, segment: Segment, source: Dataset, model: Model, stamp: Stamp
 ) -> hd.seg.SegmentDescription:
     label = ascii_text(segment.label)[:64]
-    return hd.seg.SegmentDescription(
+    description = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=label,
         segmented_property_category=segment.property_category,
@@ -140,7 +146,13 @@ def _description(
         ),
         tracking_id=label,
         tracking_uid=uid(stamp.job_id, text(source, "SOPInstanceUID").strip(), "segment", str(number)),
+        anatomic_regions=[segment.anatomic_region] if segment.anatomic_region else None,
+        display_color=hd.color.CIELabColor.from_rgb(*segment.rgb) if segment.rgb else None,
     )
+    if segment.modifier:
+        (kind,) = description.SegmentedPropertyTypeCodeSequence
+        kind.SegmentedPropertyTypeModifierCodeSequence = [hd.sr.CodedConcept.from_code(segment.modifier)]
+    return description
 
 
 def _fix_dimension_organization(result: Dataset, source: Dataset, stamp: Stamp) -> None:
