@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Auth = Literal["", "jwt", "key", "open"]
 
 
 def _default_workers() -> int:
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     )
     vhs_timeout_seconds: float = Field(300.0, gt=0, description="From a request's beginning to its answer")
     acr_port: Port = Field(5000, description="ACR inference requests alone, on their contract's port")
-    acr_auth: Literal["", "jwt", "key", "open"] = Field(
+    acr_auth: Auth = Field(
         "", description="Who may ask: a token (jwt), an API key (key), anyone (open); empty: loopback only"
     )
     acr_secret: SecretStr = Field(

@@ -54,7 +54,8 @@ ONLY_IN = {
     "rle": {"gateway/imaging/dicom/plugins.py"},
     "pydicom.pixels": {"gateway/imaging/dicom"},
     "pydicom": {"gateway/imaging", "gateway/apis/chest_xray"},
-    "highdicom": {"gateway/imaging/results"},
+    "highdicom": {"gateway/imaging/results", "gateway/imaging/volume"},
+    "nibabel": {"gateway/imaging/volume"},
     "reportlab": {"gateway/imaging/report"},
     "PIL": {
         "gateway/imaging/overlay.py",

@@ -6,26 +6,21 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from aiohttp import web
-
-from gateway.accounts.keys import ApiKeys
 from gateway.accounts.secrets import secret_from
-from gateway.apis.api import Api, Instance, Routes, in_background, token_verifier
+from gateway.accounts.vault import Vault
+from gateway.apis.api import Api, Instance, Routes, in_background
+from gateway.apis.callers import Account, account_of
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import KIND, error_answer, post_error_answer
 from gateway.apis.inference_requests.assessing import Assessor, new_workers
-from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.folders import JobFolders
-from gateway.apis.inference_requests.routes import REQUESTS, Account, post_routes, status_routes
+from gateway.apis.inference_requests.routes import REQUESTS, post_routes, status_routes
 from gateway.apis.inference_requests.service import API, IMMEDIATE_QUEUE, QUEUE, InferenceRequests
 from gateway.apis.inference_requests.workflow import Parts, Workflow
+from gateway.apis.peers import outbound_of
 from gateway.errors import NotFound
 from gateway.jobs.engine import JobEngine
-from gateway.outbound.client import Outbound
-from gateway.outbound.limits import Limits
-from gateway.outbound.peers import load_peers
 from gateway.settings import Settings
-from gateway.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +37,7 @@ async def inference_requests(instance: Instance) -> AsyncIterator[Api]:
     algorithms = Algorithms(instance.triton)
     folders = JobFolders(settings.data_dir / "inference_requests")
     with _assessor(instance) as assessor:
-        async with _outbound(settings) as outbound, in_background(_sweep(folders, instance.jobs)):
+        async with outbound_of(settings) as outbound, in_background(_sweep(folders, instance.jobs)):
             parts = Parts(
                 outbound,
                 algorithms,
@@ -55,7 +50,7 @@ async def inference_requests(instance: Instance) -> AsyncIterator[Api]:
             queues = {QUEUE: settings.acr_jobs, IMMEDIATE_QUEUE: settings.acr_immediate_jobs}
             instance.jobs.offer(KIND, Workflow(parts).run, queues=queues)
             service = InferenceRequests(instance.jobs, algorithms, vault, duplicates=settings.acr_duplicates)
-            yield api_of(settings, service, account_of(settings, instance.database))
+            yield api_of(settings, service, account_of(settings.acr_auth, settings, instance.database))
 
 
 def api_of(settings: Settings, service: InferenceRequests, account: Account) -> Api:
@@ -70,29 +65,6 @@ def api_of(settings: Settings, service: InferenceRequests, account: Account) -> 
         below={REQUESTS: error_answer},
         port=settings.acr_port,
     )
-
-
-def account_of(settings: Settings, database: Database) -> Account:
-    """Give what says on whose behalf a request comes; without a check everyone is the same."""
-
-    async def everyone(_: web.Request) -> str:
-        return ""
-
-    if settings.acr_auth == "jwt":
-        tokens = token_verifier(settings)
-
-        async def by_token(request: web.Request) -> str:
-            return tokens.verify(request.headers.get("Authorization")).subject
-
-        return by_token
-    if settings.acr_auth == "key":
-        keys = ApiKeys(database)
-
-        async def by_key(request: web.Request) -> str:
-            return (await keys.caller(request.headers.get("x-api-key"))).account
-
-        return by_key
-    return everyone
 
 
 @contextlib.contextmanager
@@ -116,19 +88,6 @@ def _assessor(instance: Instance) -> Iterator[Assessor]:
         for worker in workers:
             stack.callback(worker.close)
         yield stack.enter_context(contextlib.closing(assessor))
-
-
-def _outbound(settings: Settings) -> Outbound:
-    try:
-        peers = load_peers(settings.peers_file)
-    except ValueError as error:
-        raise OSError(f"RADGATE_PEERS_FILE: {error}") from None
-    limits = Limits(
-        max_bytes=settings.peer_max_bytes,
-        max_parts=settings.peer_max_instances,
-        total_seconds=settings.peer_timeout_seconds,
-    )
-    return Outbound(peers, limits=limits)
 
 
 async def _sweep(folders: JobFolders, engine: JobEngine) -> None:

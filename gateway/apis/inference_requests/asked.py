@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
+from gateway.accounts.vault import Vault
 from gateway.apis.inference_requests import words
-from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.schema import (
     IMMEDIATE,
     ConnectionDetails,

@@ -1,16 +1,14 @@
 """URLs of inference requests: read the body, call the service, answer."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
+from gateway.apis.callers import Account
 from gateway.apis.inference_requests import answers, schema
 from gateway.apis.inference_requests.service import InferenceRequests
 from gateway.errors import UnsupportedMediaType
 from gateway.web.body import read_body
-
-Account = Callable[[web.Request], Awaitable[str]]
-"""Says on whose behalf a request comes, or refuses it."""
 
 REQUESTS, STATUS = "/api/inference", "/api/inference/status/{id}"
 # The original takes paths in any case; those of these routes that are not spelled as documented come here.

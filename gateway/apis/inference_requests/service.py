@@ -4,6 +4,7 @@ import re
 import uuid
 from typing import Literal
 
+from gateway.accounts.vault import Vault
 from gateway.apis.inference_requests import asked
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import (
@@ -14,7 +15,6 @@ from gateway.apis.inference_requests.answers import (
     InvalidInferenceRequest,
     UnknownRequest,
 )
-from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.schema import IMMEDIATE, InferenceRequest
 from gateway.apis.inference_requests.validation import faults_of
 from gateway.errors import Conflict, NotFound

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
+from gateway.accounts.vault import Vault
 from gateway.apis.inference_requests import words
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import RETRIEVING
 from gateway.apis.inference_requests.asked import Algorithm, Asked, Peer, asked_of, job_name
 from gateway.apis.inference_requests.assessing import Assessor, NotToBeAssessed, Work
-from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.delivery import INSTANCES_AT_ONCE, Delivered, Delivery
 from gateway.apis.inference_requests.folders import JobFolder, JobFolders
 from gateway.apis.inference_requests.resources import Attempt, Retrieval

@@ -178,4 +178,3 @@ def _decimal(value: float) -> str:
     """Write a number in the sixteen characters that a decimal string has (PS3.5 6.2)."""
     value = float(value) + 0.0
     return next(text for digits in range(14, 0, -1) if len(text := f"{value:.{digits}g}") <= 16)
-

@@ -9,12 +9,12 @@ from io import BytesIO
 
 import pytest
 
+from gateway.accounts.vault import Vault
 from gateway.apis import inference_requests
+from gateway.apis.callers import account_of
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import KIND
-from gateway.apis.inference_requests.api import account_of
 from gateway.apis.inference_requests.assessing import Assessor, new_workers
-from gateway.apis.inference_requests.credentials import Vault
 from gateway.apis.inference_requests.folders import JobFolders
 from gateway.apis.inference_requests.service import IMMEDIATE_QUEUE, QUEUE, InferenceRequests
 from gateway.apis.inference_requests.workflow import Parts, Workflow
@@ -92,7 +92,7 @@ def serve_requests(aiohttp_client, service_over, no_environment):
     async def serve(*peers, all_apis=False, auth="open", account=None, **options):
         service = await service_over(*peers, **options)
         settings = Settings(acr_auth=auth)
-        who = account or account_of(settings, service.database)
+        who = account or account_of(settings.acr_auth, settings, service.database)
         api = inference_requests.api_of(settings, service, who)
         apps = public_applications(settings, [api])
         client = await aiohttp_client(apps[settings.port if all_apis else settings.acr_port])

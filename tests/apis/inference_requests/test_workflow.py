@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 from sqlalchemy import select
 
+from gateway.accounts.vault import Unreadable, Vault
 from gateway.apis.inference_requests.asked import Asked, algorithm_of, job_name
-from gateway.apis.inference_requests.credentials import Unreadable, Vault
 from gateway.storage.tables import job_steps, jobs
 from tests.apis.inference_requests.conftest import algorithm, body, details, instance, rule, to
 
