@@ -77,7 +77,8 @@ def _segment(number: int, item: object) -> Segment:
         given = [item[name] for name in ("code", "category") if name in item]
         codes = [Code(*parts) for parts in given if _is_code(parts)]
         if "code" in item and len(codes) == len(given):
-            return Segment(item["label"], *codes)
+            segment = Segment(item["label"], codes[0])
+            return segment._replace(property_category=codes[1]) if len(codes) > 1 else segment
     raise WrongContent(
         f"segment {number} of the model's output {SEGMENTS} must have a label and a code, "
         "[value, scheme, meaning]"
