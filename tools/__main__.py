@@ -391,11 +391,15 @@ def train_vhs(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+    go_on_from: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A graph of this network to train further."),
+    ] = None,
 ) -> None:
     """Train the five folds that find the landmarks of VHS and VLAS, on drawn films."""
     from tools.train.vhs.training import train
 
-    train(data, output, seed=seed)
+    train(data, output, seed=seed, go_on_from=go_on_from)
 
 
 @train_app.command("screen")

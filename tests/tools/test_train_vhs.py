@@ -298,6 +298,62 @@ def test_points_outside_the_picture_teach_no_place():
     assert loss(0.0) == pytest.approx(loss(0.9))
 
 
+def test_a_second_peak_costs_no_distance_where_points_are_decoded_as_in_the_graph():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.vhs.losses import Targets, loss_of
+
+    truth = torch.from_numpy((LANDMARKS_PX / 560).astype(np.float32))[None]
+    targets = Targets(truth, torch.ones(1, 7), torch.ones(1), torch.ones(1), *[torch.zeros(1)] * 3)
+    y, x = torch.meshgrid(torch.arange(64) + 0.5, torch.arange(64) + 0.5, indexing="ij")
+    peaks = torch.stack([-((x - px) ** 2 + (y - py) ** 2) / 2 for px, py in truth[0] * 64])[None]
+    maps = torch.logaddexp(peaks, -((x - 5) ** 2 + (y - 60) ** 2) / 2 - 2)
+    distances = [float(loss_of(maps, torch.zeros(1), targets, decoded=decoded)[1]) for decoded in (0, 1)]
+    assert distances[0] > 0.03
+    assert distances[1] < 0.001
+
+
+def test_a_restored_network_gives_what_its_graph_gave_and_is_written_alike(session, tmp_path):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.vhs.export import export
+    from tools.train.vhs.restore import restore
+
+    square = network_input(films(1)[0].picture)[np.newaxis]
+    expected = session.run(OUTPUTS, {"letterbox": square})
+    network = restore(MODEL / "model.onnx")
+    with torch.no_grad():
+        restored = [output.numpy() for output in network(torch.from_numpy(square))]
+    export(network, tmp_path / "again.onnx")
+    again = onnxruntime.InferenceSession(str(tmp_path / "again.onnx")).run(OUTPUTS, {"letterbox": square})
+    for outputs in (restored, again):
+        for name, *pair in zip(OUTPUTS, outputs, expected, strict=True):
+            np.testing.assert_allclose(*pair, atol=1e-4, err_msg=name)
+
+
+def test_the_graph_of_another_network_is_not_restored():
+    pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.vhs.restore import restore
+
+    with pytest.raises(ValueError, match=r"model\.onnx"):
+        restore(MODEL.parents[1] / "screen_corners" / "1" / "model.onnx")
+
+
+def test_going_on_changes_a_graph_a_little_and_leaves_its_normalisations(tmp_path):
+    pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.vhs.fit import fit
+    from tools.train.vhs.restore import restore
+    from tools.train.vhs.training import Effort, draw, stages_of
+
+    effort = Effort(10, 4, 6, steps=2, rows=5)
+    network = restore(MODEL / "model.onnx")
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    after = fit(draw(None, tmp_path, 3, effort), 3, stages_of(effort, anew=False), network).state_dict()
+    kept = ("running_mean", "running_var", "num_batches_tracked")
+    for name, values in before.items():
+        moved = float((after[name].float() - values.float()).abs().max())
+        stays = name.endswith(kept) or name.startswith("guides.")
+        assert moved == 0 if stays else 0 < moved < 0.01, name
+
+
 def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     from tools.train.vhs.training import Effort, train

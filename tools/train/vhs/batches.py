@@ -61,10 +61,14 @@ class Stage(NamedTuple):
     steps: int
     rate: float
     """Highest learning rate."""
-    guided: bool
+    guided: bool = False
     """Whether the heart's area and the edges of all vertebrae are learnt, too."""
     as_taken: float = 0.0
     """Share of films that are not framed anew, half of which keep their tones, too."""
+    decoded: bool = False
+    """Whether the loss is of the points that the graph will give."""
+    settled: bool = False
+    """Whether normalisations stay as they are, as those of a restored network must."""
 
 
 def deal(count: int, seed: int) -> np.ndarray:

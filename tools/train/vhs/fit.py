@@ -8,7 +8,7 @@ from itertools import repeat
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tools.train.vhs.batches import Example, Films, Stage, batches
@@ -22,7 +22,9 @@ WORKERS = 2
 the cores is slower by far as soon as another process wants one of them: each one waits for the last part."""
 
 
-def fit(films: Films, seed: int, stages: tuple[Stage, ...]) -> LandmarkNetwork:
+def fit(
+    films: Films, seed: int, stages: tuple[Stage, ...], restored: LandmarkNetwork | None = None
+) -> LandmarkNetwork:
     """Train a network.
 
     Parameters
@@ -33,6 +35,8 @@ def fit(films: Films, seed: int, stages: tuple[Stage, ...]) -> LandmarkNetwork:
         Of the weights, which differ between folds, of the order of films and of the changes to them.
     stages
         One after the other.
+    restored
+        A network to go on from, see `restore`; None starts anew.
 
     Returns
     -------
@@ -40,7 +44,7 @@ def fit(films: Films, seed: int, stages: tuple[Stage, ...]) -> LandmarkNetwork:
     """
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    network: LandmarkNetwork = LandmarkNetwork().to(memory_format=torch.channels_last)
+    network: LandmarkNetwork = (restored or LandmarkNetwork()).to(memory_format=torch.channels_last)
     for number, stage in enumerate(stages):
         network = _Descent(network, stage).run(films, np.random.default_rng([seed, 77, number]))
     network.eval()
@@ -52,6 +56,9 @@ class _Descent:
 
     def __init__(self, network: LandmarkNetwork, stage: Stage) -> None:
         network.train()
+        if stage.settled:
+            for norm in filter(_is_norm, network.modules()):
+                norm.eval()
         self._stage = stage
         self._network = network
         self._copies = [copy.deepcopy(network) for _ in range(WORKERS)]
@@ -89,6 +96,10 @@ class _Descent:
         self._average.update_parameters(self._network)
 
 
+def _is_norm(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.BatchNorm2d)
+
+
 def _learnt(network: LandmarkNetwork, stage: Stage) -> list[Tensor]:
     parts = [network.trunk, network.folds, *([network.guides] if stage.guided else [])]
     return [parameter for part in parts for parameter in part.parameters()]
@@ -97,14 +108,16 @@ def _learnt(network: LandmarkNetwork, stage: Stage) -> list[Tensor]:
 def _gradients(
     network: LandmarkNetwork, examples: Example, stage: Stage
 ) -> tuple[tuple[Tensor, ...], float, float]:
-    """Give gradients, loss and distance; bfloat16, which the CPU multiplies several times faster."""
+    """Give gradients, loss and distance; in bfloat16 where the processor multiplies it faster by far."""
     squares = torch.from_numpy(examples.letterbox).unsqueeze(1).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    # Without AVX-512 for it, a step in bfloat16 takes ten times as long as one in float32.
+    bfloat16 = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         answers = network.maps(squares, stage.blocks)
     truth = [own_blocks(torch.as_tensor(each, dtype=torch.float32), stage.blocks) for each in examples[1:]]
     losses, distances = [], []
     for (maps, validity, guides), own in zip(answers, map(Targets, *truth), strict=True):
-        loss, distance = loss_of(maps, validity, own)
+        loss, distance = loss_of(maps, validity, own, decoded=stage.decoded)
         losses.append(loss + guide_loss_of(guides, own) if stage.guided else loss)
         distances.append(distance.item())
     gradients = torch.autograd.grad(torch.stack(losses).sum(), _learnt(network, stage))

@@ -14,10 +14,14 @@ from gateway.imaging.vhs.landmarks import (
     VERTEBRA_B,
     VHS_LANDMARKS,
 )
+from tools.train.vhs.decode import decode
 
 SHAPE_CELLS = 1.5
 """Standard deviation of the distribution that a map should show, in cells of 4 of 512 pixels."""
-COORDINATE_WEIGHT = 20.0
+DISTANCE_WEIGHT = 20.0
+"""Of the mean distance as a fraction of the side."""
+DECODED_WEIGHT = 100.0
+"""Likewise, where points are decoded as in the graph: at the end of a training, this is what counts."""
 RATIO_WEIGHT = 0.1
 """Of |log(VHS / true VHS)|, beside distances as fractions of the side."""
 ABSENT_WEIGHT = 0.05
@@ -45,7 +49,9 @@ class Targets(NamedTuple):
     """float32 (N, S / 8, S / 8): 1 inside its outline."""
 
 
-def loss_of(maps: Tensor, validity: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+def loss_of(
+    maps: Tensor, validity: Tensor, targets: Targets, *, decoded: bool = False
+) -> tuple[Tensor, Tensor]:
     """Give one fold's loss, and its mean distance as a fraction of the side, without gradient.
 
     Parameters
@@ -56,16 +62,20 @@ def loss_of(maps: Tensor, validity: Tensor, targets: Targets) -> tuple[Tensor, T
         Logits, (N,).
     targets
         For the same N pictures.
+    decoded
+        Whether points are what the graph will give, means about the peaks, rather than means of whole maps.
     """
     logs = maps.float().flatten(2).log_softmax(-1).unflatten(-1, maps.shape[-2:])
-    points = _means(logs.exp())
+    points = decode(maps.float())[0] if decoded else _means(logs.exp())
     distances = (points - targets.points).square().sum(-1).add(1e-10).sqrt()
     count = targets.seen.sum().clamp(min=1)
     distance = (distances * targets.seen).sum() / count
     shape = (_cross_entropy(logs, targets.points) * targets.seen).sum() / count
     absent = is_absent(targets)
     blurred = -(logs.mean((2, 3)) * absent).sum() / absent.sum().clamp(min=1)
-    placed = COORDINATE_WEIGHT * (distance + RATIO_WEIGHT * _ratio_error(points, targets))
+    placed = (DECODED_WEIGHT if decoded else DISTANCE_WEIGHT) * (
+        distance + RATIO_WEIGHT * _ratio_error(points, targets)
+    )
     judged = torch.nn.functional.binary_cross_entropy_with_logits(
         validity.float(), targets.is_thorax, targets.judged
     )

@@ -15,7 +15,10 @@ from tools.train.vhs.others import real_negatives
 
 logger = logging.getLogger(__name__)
 
-MODEL_VERSION = "v0.1.0"
+MODEL_VERSION = "v0.2.0"
+HELD_OUT_SEED = 0
+"""Of the films to measure on: the same for every training, so that two can be compared. No training draws
+any of them, as their purposes are part of their seeds."""
 
 
 class Effort(NamedTuple):
@@ -34,7 +37,17 @@ class Effort(NamedTuple):
     rows: int = 10
 
 
-def train(data_dir: Path | None, output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None:
+FURTHER = Effort(negatives=600, steps=400)
+"""When a graph is trained further: there is one stage then, of `steps`."""
+
+
+def train(
+    data_dir: Path | None,
+    output_dir: Path,
+    seed: int = 0,
+    effort: Effort | None = None,
+    go_on_from: Path | None = None,
+) -> None:
     """Train the landmark network and write `model.onnx`, `operating_points.json` and `figures.json`.
 
     Parameters
@@ -47,12 +60,16 @@ def train(data_dir: Path | None, output_dir: Path, seed: int = 0, effort: Effort
     seed
         The same seed, data and version of torch give the same weights.
     effort
-        How long to train.
+        How long to train; None: as the shipped weights were.
+    go_on_from
+        A graph of this network to train further, rather than a new one from scratch.
 
     Raises
     ------
     SystemExit
         torch is not installed.
+    ValueError
+        The graph to go on from is of another network.
     """
     try:
         import torch  # noqa: F401
@@ -60,24 +77,33 @@ def train(data_dir: Path | None, output_dir: Path, seed: int = 0, effort: Effort
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
     from tools.train.vhs.export import export
     from tools.train.vhs.fit import fit
+    from tools.train.vhs.restore import restore
 
-    effort = effort or Effort()
+    effort = effort or (FURTHER if go_on_from else Effort())
     cv2.setNumThreads(1)  # its threads and torch's would wait for each other
-    stages = (
-        Stage(SIDE // 2, effort.first_rows, 2, effort.first_steps, 2e-3, guided=False),
+    restored = restore(go_on_from) if go_on_from else None
+    stages = stages_of(effort, anew=restored is None)
+    network = fit(draw(data_dir, output_dir, seed, effort), seed, stages, restored)
+    export(network, output_dir / "model.onnx")
+    _write(output_dir / "operating_points.json", {"model_version": MODEL_VERSION, "folds": FOLDS})
+    _write(
+        output_dir / "figures.json",
+        {"seed": seed, "effort": effort._asdict(), **judge(output_dir, effort)},
+    )
+    logger.info("written to %s", output_dir)
+
+
+def stages_of(effort: Effort, *, anew: bool) -> tuple[Stage, ...]:
+    """Give the parts of the fit, of a new network or of one that a graph was restored to."""
+    if not anew:
+        return (Stage(SIDE, effort.rows, 4, effort.steps, 2.5e-4, as_taken=0.8, decoded=True, settled=True),)
+    return (
+        Stage(SIDE // 2, effort.first_rows, 2, effort.first_steps, 2e-3),
         Stage(SIDE // 2, effort.small_rows, 2, effort.small_steps, 2e-3, guided=True),
         Stage(SIDE, effort.rows, 2, effort.steps, 1.5e-3, guided=True),
         Stage(SIDE, effort.rows, 2, effort.taken_steps, 5e-4, guided=True, as_taken=0.7),
         Stage(SIDE, effort.rows, 2, effort.last_steps, 1e-3, guided=True, as_taken=0.7),
     )
-    network = fit(draw(data_dir, output_dir, seed, effort), seed, stages)
-    export(network, output_dir / "model.onnx")
-    _write(output_dir / "operating_points.json", {"model_version": MODEL_VERSION, "folds": FOLDS})
-    _write(
-        output_dir / "figures.json",
-        {"seed": seed, "effort": effort._asdict(), **judge(output_dir, seed, effort)},
-    )
-    logger.info("written to %s", output_dir)
 
 
 def draw(data_dir: Path | None, output_dir: Path, seed: int, effort: Effort) -> Films:
@@ -90,25 +116,27 @@ def draw(data_dir: Path | None, output_dir: Path, seed: int, effort: Effort) -> 
     return Films(thoraces, tuple(negatives), deal(effort.films, seed))
 
 
-def judge(output_dir: Path, seed: int, effort: Effort) -> dict[str, Any]:
-    """Measure the exported graph on films of other seeds, of an unseen style, and on spoilt ones."""
+def judge(output_dir: Path, effort: Effort) -> dict[str, Any]:
+    """Measure the exported graph on films that no training draws, of an unseen style, and on spoilt ones."""
     from tools.train.vhs import evaluate
 
     graph, drawn = evaluate.Graph(output_dir / "model.onnx"), output_dir / "films"
     purposes = {"held out": pool.HELD_OUT, "unseen style": pool.UNSEEN}
     films = {
-        name: evaluate.films_of(pool.pool(drawn, seed, purpose, effort.held_out))
+        name: evaluate.films_of(pool.pool(drawn, HELD_OUT_SEED, purpose, effort.held_out))
         for name, purpose in purposes.items()
     }
     for name, spoil in evaluate.SPOILT.items():
-        generator = np.random.default_rng([seed, len(films)])
+        generator = np.random.default_rng([HELD_OUT_SEED, len(films)])
         films[name] = [spoil(film, generator) for film in films["held out"][: effort.held_out // 3]]
     readings = {name: [graph.read(film) for film in each] for name, each in films.items()}
     return {
         "sets": {name: evaluate.figures_of(each) for name, each in readings.items()},
         "confidence": {name: evaluate.tiers_of(each) for name, each in readings.items()},
         "confidence of all": evaluate.tiers_of([reading for each in readings.values() for reading in each]),
-        "negatives": evaluate.passed(graph, pool.pool(drawn, seed, pool.HELD_OUT_NEGATIVE, effort.held_out)),
+        "negatives": evaluate.passed(
+            graph, pool.pool(drawn, HELD_OUT_SEED, pool.HELD_OUT_NEGATIVE, effort.held_out)
+        ),
     }
 
 
