@@ -84,8 +84,8 @@ def test_metadata_names_the_version_and_the_folds():
 def test_keeps_its_bars_on_drawn_films_of_other_seeds(graph, style):
     figures = evaluate.figures_of([graph.read(film) for film in films(40, style)])
     assert figures["measured"] >= 38
-    # Wider than the aims of 0.6 and 0.15, of which the model card says how far they are met.
-    assert figures["radial_error_percent"] <= 0.8
+    # Wider than the aims of 0.6 and 0.15 for so few films; the model card says how far they are met.
+    assert figures["radial_error_percent"] <= 0.7
     assert figures["vlas_mae"] <= 0.2
     assert figures["vhs_mae"] <= 0.25
     assert figures["vhs_within_half"] >= 0.9
