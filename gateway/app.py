@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.apis.api import Api, Builder, Instance, in_background
 from gateway.apis.chest_xray import chest_xray
 from gateway.apis.inference_requests import inference_requests
+from gateway.apis.maisi import maisi
 from gateway.apis.vhs import vhs
 from gateway.jobs.dbos_engine import dbos_job_engine
 from gateway.jobs.durable import DurableJobEngine
@@ -27,7 +28,7 @@ from gateway.web.problem import problem_answer
 
 logger = logging.getLogger(__name__)
 
-APIS: Sequence[Builder] = (chest_xray, vhs, inference_requests)
+APIS: Sequence[Builder] = (chest_xray, vhs, inference_requests, maisi)
 KEEPALIVE_SECONDS = 15.0
 """How long an idle or dripping connection stays open; aiohttp's own default is an hour."""
 
@@ -55,12 +56,17 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
         stack.push_async_callback(database.close)
         canary = Canary({}, server)
         instance = Instance(settings, triton, database, canary, _job_engine(settings, database))
-        apis = [await stack.enter_async_context(api(instance)) for api in APIS]
+        apis = [await stack.enter_async_context(api(instance)) for api in _wanted(settings)]
         stack.push_async_callback(instance.jobs.close)
         await instance.jobs.start()
         await stack.enter_async_context(_listening(settings, apis, canary))
         await stack.enter_async_context(in_background(canary.run()))
         yield canary
+
+
+def _wanted(settings: Settings) -> Sequence[Builder]:
+    """Leave out the API that wants models which not every Triton has room for."""
+    return [api for api in APIS if settings.maisi or api is not maisi]
 
 
 def _job_engine(settings: Settings, database: Database) -> DurableJobEngine:

@@ -68,3 +68,8 @@ def timed_stage(api: str, stage: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     STAGE_SECONDS.labels(api, stage).observe(time.perf_counter() - started)
+
+
+MAISI_VOLUMES = Counter(
+    "radgate_maisi_volumes", "Volumes that were generated, by their quality control", ["quality"]
+)

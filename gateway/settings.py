@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     )
     acr_secret: SecretStr = Field(
         SecretStr(""),
-        description="Encrypts peers' credentials at rest, ≥ 32 bytes; empty: made on first start",
+        description="Encrypts credentials and upload URLs at rest, ≥ 32 bytes; empty: made on first start",
     )
     acr_secret_file: Path | None = Field(None, description="File that holds that secret instead")
     acr_duplicates: Literal["idempotent", "conflict", "allow"] = Field(
@@ -126,6 +126,31 @@ class Settings(BaseSettings):
     acr_min_free_bytes: int = Field(
         2**30, ge=0, description="Free disk space below which inference requests pause"
     )
+    maisi: bool = Field(False, description="Serve the MAISI API; off until its models are in the repository")
+    maisi_port: Port = Field(8000, description="MAISI API alone, on its contract's port")
+    maisi_auth: Auth = Field(
+        "", description="Who may ask: a token (jwt), an API key (key), anyone (open); empty: loopback only"
+    )
+    maisi_dir: Path | None = Field(
+        None, description="Folder of MAISI's work and results; default: `maisi` in the data folder"
+    )
+    maisi_jobs: int = Field(2, ge=1, description="MAISI requests that run at a time; others wait")
+    maisi_in_flight: int = Field(1, ge=1, description="Volumes in Triton at a time, of all requests together")
+    maisi_timeout_seconds: float = Field(3600.0, gt=0, description="Deadline of one volume")
+    maisi_max_samples: int = Field(100, ge=1, description="Greatest num_output_samples")
+    maisi_quality_tries: int = Field(
+        3, ge=1, description="Seeds tried for one volume until it passes quality control"
+    )
+    maisi_voxel_type: Literal["int16", "float32"] = Field(
+        "int16", description="Of NIfTI and NRRD images; with float32, the original's, labels are float32 too"
+    )
+    maisi_dcm_layout: Literal["series", "single"] = Field(
+        "series", description="A .dcm image is a folder of CT slices, or one multi-frame file"
+    )
+    maisi_public_uploads: bool = Field(
+        False, description="Let pre_signed_url name any https:// host outside, beside the peers"
+    )
+    maisi_result_hours: float = Field(24.0, gt=0, description="How long a result waits to be downloaded")
     body_budget_bytes: int = Field(
         2**30, ge=140 * 2**20, description="Bytes of large request bodies that are held at a time"
     )
@@ -164,6 +189,11 @@ class Settings(BaseSettings):
                 f"host {self.host} is reachable from other machines: set RADGATE_ACR_AUTH to jwt or key, "
                 "or to open if anyone may send inference requests"
             )
+        if not is_loopback(self.host) and not self.maisi_auth:
+            raise ValueError(
+                f"host {self.host} is reachable from other machines: set RADGATE_MAISI_AUTH to jwt or key, "
+                "or to open if anyone may have volumes generated"
+            )
         return self
 
     @property
@@ -185,6 +215,11 @@ class Settings(BaseSettings):
     def acr_key_file(self) -> Path:
         """Where the secret lies that encrypts peers' credentials, when it is not given by value."""
         return self.acr_secret_file or self.data_dir / "secrets" / "acr_secret"
+
+    @property
+    def maisi_folder(self) -> Path:
+        """Where MAISI's jobs work, and their results lie."""
+        return self.maisi_dir or self.data_dir / "maisi"
 
 
 def faults(error: ValidationError) -> list[str]:

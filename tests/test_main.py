@@ -85,8 +85,8 @@ def test_says_that_a_port_is_taken(start):
 
 
 def test_serves_and_stops_when_told_to(environment, tmp_path):
-    ports = free_ports(4)
-    names = ("RADGATE_PORT", "RADGATE_CHEST_XRAY_PORT", "RADGATE_ADMIN_PORT", "RADGATE_ACR_PORT")
+    ports = free_ports(5)
+    names = [f"RADGATE_{each}PORT" for each in ("", "CHEST_XRAY_", "ADMIN_", "ACR_", "MAISI_")]
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway"],
         env={**environment, **dict(zip(names, map(str, ports), strict=True))},

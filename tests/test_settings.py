@@ -105,22 +105,25 @@ def test_serves_a_network_with_roots(monkeypatch, tmp_path):
     monkeypatch.setenv("RADGATE_INPUT_ROOTS", str(tmp_path))
     monkeypatch.setenv("RADGATE_OUTPUT_ROOTS", str(tmp_path))
     monkeypatch.setenv("RADGATE_ACR_AUTH", "jwt")
+    monkeypatch.setenv("RADGATE_MAISI_AUTH", "jwt")
     assert Settings().host == "0.0.0.0"
 
 
 @pytest.mark.parametrize("auth", ["", "jwt", "key", "open"])
-def test_serves_a_network_only_where_it_is_said_who_may_send_inference_requests(monkeypatch, tmp_path, auth):
+@pytest.mark.parametrize(("api", "other"), [("ACR", "MAISI"), ("MAISI", "ACR")])
+def test_serves_a_network_only_where_it_is_said_who_may_ask(monkeypatch, tmp_path, auth, api, other):
     for name, value in {
-        "HOST": "0.0.0.0", "INPUT_ROOTS": tmp_path, "OUTPUT_ROOTS": tmp_path, "ACR_AUTH": auth,
+        "HOST": "0.0.0.0", "INPUT_ROOTS": tmp_path, "OUTPUT_ROOTS": tmp_path,
+        f"{api}_AUTH": auth, f"{other}_AUTH": "jwt",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"RADGATE_{name}", str(value))
     if auth:
-        assert Settings().acr_auth == auth
+        assert getattr(Settings(), f"{api.lower()}_auth") == auth
         return
     with pytest.raises(ValidationError) as error:
         Settings()
     (message,) = faults(error)
-    assert "RADGATE_ACR_AUTH to jwt or key" in message
+    assert f"RADGATE_{api}_AUTH to jwt or key" in message
 
 
 @pytest.mark.parametrize(

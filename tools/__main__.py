@@ -365,6 +365,26 @@ def bench_acr(
     raise typer.Exit(code)
 
 
+@bench_app.command("maisi")
+def bench_maisi(
+    count: Annotated[int, typer.Option(min=1, help="Volumes, one after the other.")] = 3,
+    size: Annotated[tuple[int, int, int], typer.Option(help="Voxels along x, y and z.")] = (256, 256, 128),
+    spacing: Annotated[tuple[float, float, float], typer.Option(help="In mm.")] = (1.5, 1.5, 1.5),
+    anatomy: Annotated[list[str] | None, typer.Option(help="Structure that is to be there; repeat.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the flow; default: the model's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Generate volumes end to end: seconds, stages, memory, quality; exit code 1 below 95 % passed."""
+    from tools.bench.maisi import bench
+
+    asked = anatomy or ["liver", "spleen", "right kidney", "left kidney"]
+    raise typer.Exit(
+        bench(
+            size=list(size), spacing=list(spacing), anatomy=asked, count=count, steps=steps, as_json=as_json
+        )
+    )
+
+
 @train_app.command("chest-xray")
 def train_chest_xray(
     data: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Folder with nih/ and mednist/.")],

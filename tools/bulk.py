@@ -75,7 +75,7 @@ async def _session(settings: Settings) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def _temporary(settings: Settings) -> Settings:
-    port, chest_xray_port, acr_port, admin_port, grpc_port, metrics_port = free_ports(6)
+    port, chest_xray_port, acr_port, maisi_port, admin_port, grpc_port, metrics_port = free_ports(7)
     changes = {
         "data_dir": settings.data_dir / "bulk",
         "database_url": SecretStr(""),
@@ -83,6 +83,7 @@ def _temporary(settings: Settings) -> Settings:
         "port": port,
         "chest_xray_port": chest_xray_port,
         "acr_port": acr_port,
+        "maisi_port": maisi_port,
         "admin_host": "127.0.0.1",
         "admin_port": admin_port,
         "triton_grpc_port": grpc_port,

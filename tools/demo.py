@@ -37,12 +37,13 @@ def demo(output: Path) -> int:
 
 async def _demo(output: Path) -> int:
     console = Console()
-    port, chest_xray_port, acr_port, admin_port, grpc_port, metrics_port = free_ports(6)
+    port, chest_xray_port, acr_port, maisi_port, admin_port, grpc_port, metrics_port = free_ports(7)
     settings = Settings(
         data_dir=output / "instance",
         port=port,
         chest_xray_port=chest_xray_port,
         acr_port=acr_port,
+        maisi_port=maisi_port,
         admin_port=admin_port,
         triton_grpc_port=grpc_port,
         triton_metrics_port=metrics_port,

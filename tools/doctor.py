@@ -96,6 +96,7 @@ def _ports(settings: Settings) -> Iterator[Check]:
         "port": settings.host,
         "chest_xray_port": settings.host,
         "acr_port": settings.host,
+        "maisi_port": settings.host,
         "admin_port": settings.admin_host,
     }
     if not settings.triton_url:

@@ -48,13 +48,15 @@ def _claim(folder_fd: int, name: str) -> int | None:
 
 
 def remove(folder_fd: int, name: str) -> bool:
-    """Remove a hidden folder and its files, as far as possible; tell whether it is gone."""
+    """Remove a hidden folder with its files and folders, as far as possible; tell whether it is gone."""
     with contextlib.suppress(OSError):
         fd = os.open(name, _FOLDER, dir_fd=folder_fd)
         try:
             for entry in os.listdir(fd):
-                with contextlib.suppress(OSError):
+                try:
                     os.unlink(entry, dir_fd=fd)
+                except OSError:
+                    remove(fd, entry)
         finally:
             os.close(fd)
         os.rmdir(name, dir_fd=folder_fd)

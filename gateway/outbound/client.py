@@ -101,6 +101,10 @@ class Outbound:
         self._resolver = resolver
         self._sessions: dict[str, aiohttp.ClientSession] = {}
 
+    def beside(self, peer: Peer) -> "Outbound":
+        """Give a way out of the same limits to one other peer; an asynchronous context."""
+        return Outbound([peer], limits=self.limits, sleep=self._sleep, resolver=self._resolver)
+
     async def __aenter__(self) -> "Outbound":
         return self
 

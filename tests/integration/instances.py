@@ -58,14 +58,15 @@ class Instance:
         folder.mkdir(parents=True, exist_ok=True)
         self.data_dir = folder / "data"
         self.log = folder / "log"
-        ports = free_ports(6)
+        ports = free_ports(7)
         self.port, self.chest_xray_port, self.admin_port, self.grpc_port, self.metrics_port = ports[:5]
-        self.acr_port = ports[5]
+        self.acr_port, self.maisi_port = ports[5:]
         self._settings = {
             "data_dir": str(self.data_dir),
             "port": str(self.port),
             "chest_xray_port": str(self.chest_xray_port),
             "acr_port": str(self.acr_port),
+            "maisi_port": str(self.maisi_port),
             "admin_port": str(self.admin_port),
             "triton_grpc_port": str(self.grpc_port),
             "triton_metrics_port": str(self.metrics_port),

@@ -163,7 +163,7 @@ def test_triton_listens_on_loopback_for_grpc_and_metrics_only(instance):
     assert {address for address, _ in found} <= LOOPBACK
 
 
-def test_the_gateway_listens_on_loopback_on_its_four_ports_only(instance):
+def test_the_gateway_listens_on_loopback_on_its_own_ports_only(instance):
     found = listeners(instance.pid)
     ours = {instance.port, instance.chest_xray_port, instance.acr_port, instance.admin_port}
     assert {port for _, port in found} == ours

@@ -13,7 +13,10 @@ from tools import doctor as doctor_module
 from tools.__main__ import app
 from tools.at_hand import free_ports
 
-NAMES = ("PORT", "CHEST_XRAY_PORT", "ACR_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT")
+NAMES = (
+    "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "MAISI_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT",
+    "TRITON_METRICS_PORT",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_text_has_a_line_for_each_check(doctor):
     ] * len(doctor()[1])
 
 
-@pytest.mark.parametrize("name", ["PORT", "CHEST_XRAY_PORT", "ACR_PORT", "ADMIN_PORT"])
+@pytest.mark.parametrize("name", ["PORT", "CHEST_XRAY_PORT", "ACR_PORT", "MAISI_PORT", "ADMIN_PORT"])
 def test_names_the_port_that_is_taken(doctor, ports, name):
     with socket.socket() as other:
         other.bind(("127.0.0.1", ports[name]))
@@ -87,6 +90,7 @@ def test_takes_free_ports_of_any_address_for_free(doctor, monkeypatch, tmp_path)
     for name in ("INPUT_ROOTS", "OUTPUT_ROOTS"):
         monkeypatch.setenv(f"RADGATE_{name}", str(tmp_path))
     monkeypatch.setenv("RADGATE_ACR_AUTH", "jwt")
+    monkeypatch.setenv("RADGATE_MAISI_AUTH", "jwt")
     for host in ("::1", "localhost", "0.0.0.0"):
         monkeypatch.setenv("RADGATE_HOST", host)
         assert doctor()[1]["ports"] == (True, "all free")

@@ -43,7 +43,8 @@ async def running_instance(data_dir: Path, **settings: str) -> AsyncIterator[Ins
         Further settings: `vhs_pop="1"` is the variable RADGATE_VHS_POP.
     """
     names = (
-        "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT", "TRITON_METRICS_PORT",
+        "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "MAISI_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT",
+        "TRITON_METRICS_PORT",
     )  # fmt: skip
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     environment = {f"RADGATE_{name}": str(port) for name, port in ports.items()}

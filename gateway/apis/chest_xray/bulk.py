@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.bulk_films import BulkRequest
@@ -16,6 +16,7 @@ from gateway.files.errors import PathMissing, PathRefused
 from gateway.files.folder import walk_files
 from gateway.files.roots import Roots
 from gateway.jobs.engine import JobEngine, JobState, JobStatus, Submission
+from gateway.jobs.watching import watched
 from gateway.web.sse import Event
 
 API = "chest_xray"
@@ -78,7 +79,7 @@ class Bulk:
         GatewayError
             Anything else, or this instance stops.
         """
-        async for status in self._watched(job.id, job.account):
+        async for status in watched(self._engine, job.id, account=job.account, until=self._stopping):
             job = status
         if not job.ended:
             raise GatewayError("the instance stops; the job goes on when it starts again")
@@ -103,32 +104,12 @@ class Bulk:
     async def events(self, job_id: str, account: str) -> AsyncGenerator[Event, None]:
         """Give the status now and after each change; the last event is the end."""
         await self.status(job_id, account)
-        async for status in self._watched(job_id, account):
+        async for status in watched(self._engine, job_id, account=account, until=self._stopping):
             yield Event("end" if status.ended else "progress", schema.bulk_status(status))
 
     async def stop_waiting(self) -> None:
         """Let everyone go who waits for a job: this instance stops, and jobs may take hours."""
         self._stopping.set()
-
-    async def _watched(self, job_id: str, account: str) -> AsyncIterator[JobStatus]:
-        watch = self._engine.watch(job_id, account=account)
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        news: asyncio.Future[JobStatus] | None = None
-        try:
-            while True:
-                news = asyncio.ensure_future(anext(watch))
-                await asyncio.wait((news, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if not news.done():
-                    return
-                try:
-                    status = news.result()
-                except StopAsyncIteration:
-                    return
-                yield status
-        finally:
-            stopping.cancel()
-            if news is not None:
-                news.cancel()
 
     def _check(self, asked: BulkInference) -> None:
         """Check both folders, in the documented order; the one for output is made."""

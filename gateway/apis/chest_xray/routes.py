@@ -9,6 +9,7 @@ from gateway.apis.chest_xray import schema
 from gateway.apis.chest_xray.bulk import Bulk
 from gateway.apis.chest_xray.service import ChestXray
 from gateway.web.body import read_body
+from gateway.web.preferences import prefers_async
 from gateway.web.sse import send_events
 
 JOB = "/bulk_inference/{id}"
@@ -41,7 +42,7 @@ def bulk_routes(bulk: Bulk, tokens: TokenVerifier) -> Sequence[web.RouteDef]:
         body = await read_body(request, max_bytes=schema.MAX_BODY_BYTES)
         asked = schema.parse_bulk_inference(request.content_type, body)
         job = await bulk.start(asked, caller)
-        if _prefers_async(request):
+        if prefers_async(request):
             answer = schema.bulk_status_answer(job, http_status=202)
             answer.headers["Location"] = f"/bulk_inference/{job.id}"
             answer.headers["Preference-Applied"] = "respond-async"
@@ -64,9 +65,3 @@ def bulk_routes(bulk: Bulk, tokens: TokenVerifier) -> Sequence[web.RouteDef]:
         web.delete(JOB, cancel),
         web.get(f"{JOB}/events", events, allow_head=False),
     ]
-
-
-def _prefers_async(request: web.Request) -> bool:
-    """Whether the caller asks for an answer before the work is done (RFC 7240)."""
-    preferences = ",".join(request.headers.getall("Prefer", [])).lower().split(",")
-    return any(each.partition(";")[0].strip() == "respond-async" for each in preferences)
