@@ -1,50 +1,23 @@
 import asyncio
 import gzip
 import logging
-import socket
 import ssl
 import time
 
 import pytest
 import trustme
 from aiohttp import web
-from aiohttp.abc import AbstractResolver
 
 from gateway.errors import PeerFailed, PeerRefused, PeerUnavailable
 from gateway.outbound.client import Ask, Outbound
 from gateway.outbound.connection import Connection
 from tests.outbound.conftest import rule
 from tests.peers import faults
+from tests.peers.names import Resolver
 from tools.at_hand import free_ports
 
 QUERY = "?00100020=PAT-SECRET"
 SECRET = "c2VjcmV0LWNyZWRlbnRpYWw"
-
-
-class Resolver(AbstractResolver):
-    """Leads any name to the addresses of the script, one list a look-up."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.asked = 0
-
-    async def resolve(self, host, port=0, family=socket.AF_INET):
-        self.asked += 1
-        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return [
-            {
-                "hostname": host,
-                "host": address,
-                "port": port,
-                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
-                "proto": 0,
-                "flags": 0,
-            }
-            for address in found
-        ]
-
-    async def close(self):
-        pass
 
 
 async def get(outbound, uri, *, path="x", **options):

@@ -91,6 +91,17 @@ def multipart(*parts: bytes, end: bytes = f"--{BOUNDARY}--\r\n".encode(), code: 
     return text(b"".join(parts) + end, RELATED, code=code)
 
 
+def closing(reply: Reply) -> Reply:
+    """Answer as `reply` does, and close the connection."""
+
+    async def closes(request: web.Request) -> web.StreamResponse:
+        response = await reply(request)
+        response.force_close()
+        return response
+
+    return closes
+
+
 def broken_off(body: bytes, media_type: str = RELATED) -> Reply:
     """Answer the first bytes of a longer body, then cut the connection."""
 

@@ -55,13 +55,15 @@ async def service_over(tmp_path, empty_database, triton, workers):
     """
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*peers, duplicates="idempotent", sleep=None, min_free_bytes=0, jobs=4, **limits):
+        async def start(
+            *peers, duplicates="idempotent", sleep=None, min_free_bytes=0, jobs=4, resolver=None, **limits
+        ):
             await stack.aclose()
             if not (tmp_path / "app.db").exists():
                 shutil.copy(empty_database, tmp_path / "app.db")
             database = await open_database(f"sqlite:///{tmp_path / 'app.db'}")
             stack.push_async_callback(database.close)
-            outbound = Outbound(peers, limits=Limits(**limits), sleep=sleep or _no_pause)
+            outbound = Outbound(peers, limits=Limits(**limits), resolver=resolver, sleep=sleep or _no_pause)
             stack.push_async_callback(outbound.close)
             assessor = Assessor(triton, workers, timeout_seconds=30.0)
             stack.callback(assessor.close)
@@ -80,6 +82,7 @@ async def service_over(tmp_path, empty_database, triton, workers):
             await engine.start()
             service = InferenceRequests(engine, algorithms, vault, duplicates=duplicates)
             service.engine, service.database, service.folders = engine, database, folders
+            service.outbound = outbound
             return service
 
         yield start

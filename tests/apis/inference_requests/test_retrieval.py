@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gateway.apis.inference_requests.workflow import NOTHING, RETRY_LATER
+from gateway.outbound.connection import Connection
 from tests.apis.inference_requests.conftest import (
     algorithm,
     body,
@@ -18,7 +19,8 @@ from tests.apis.inference_requests.conftest import (
     studies,
     to,
 )
-from tests.peers.faults import broken_off, document, multipart, part, status, text
+from tests.peers.faults import broken_off, closing, document, multipart, part, status, text
+from tests.peers.names import Resolver
 
 REFUSED = "Refused by the peer rules: none allows this scheme, host, port and path"
 
@@ -278,6 +280,23 @@ async def test_reaches_no_peer_that_is_not_allowed(serve_requests, fault_peer, u
     for secret in ("127", "7f", "2130706433", "169", "localhost", "user:", "pw", "admin"):
         assert secret not in ended["message"]
     assert fault_peer.asked == []
+
+
+async def test_a_name_that_is_led_inside_later_is_refused_then(serve_requests, fault_peer):
+    fault_peer.answers(closing(multipart(part(instance()))))
+    uri = fault_peer.uri.replace("127.0.0.1", "pacs.example.org")
+    resolver = Resolver(["127.0.0.1"], ["127.0.0.2"])
+    caller = await serve_requests(rule(uri, networks=["127.0.0.1/32"]), resolver=resolver)
+    asked = from_(dicom_web(uri, authType="Bearer", authID="a-token"))
+    assert (await caller.done(asked))["platform"]["status"] == "Healthy"
+    outbound = caller.service.outbound
+    outbound._session(outbound.peer(Connection(uri))).connector.clear_dns_cache()
+    ended = await caller.done({**asked, "transactionID": "TX-2"})
+    assert (ended["platform"]["status"], ended["dicom"]["status"]) == ("Faulted", "Fail")
+    assert "pacs" in ended["message"], "the rule's name"
+    for secret in ("127.0.0", "example.org", "a-token"):
+        assert secret not in ended["message"]
+    assert (resolver.asked, len(fault_peer.asked)) == (2, 1), "the second address was never spoken to"
 
 
 async def test_follows_no_redirect(serve_requests, fault_peer):

@@ -67,6 +67,26 @@ async def test_tells_where_a_body_does_not_fit(caller):
     }
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"inputResources": [None]},
+        {"inputResources": [algorithm(), None]},
+        {"outputResources": [None]},
+        {"inputResources": [{"interface": "Algorithm", "connectionDetails": None}]},
+        {"inputResources": [algorithm(), {"interface": "DICOMweb", "connectionDetails": None}]},
+        {"outputResources": [{"interface": "DICOMweb", "connectionDetails": None}]},
+        {"inputMetadata": {"details": None}},
+        {"inputMetadata": {"details": {"type": "DICOM_UID", "studies": [None]}}},
+    ],
+)
+async def test_null_in_a_list_is_a_fault_and_no_crash(caller, changes):
+    code, answer = await caller.post(body(**changes))
+    assert code in (400, 422), answer
+    assert answer["status"] == code
+    assert answer.get("detail") or answer.get("errors")
+
+
 @pytest.mark.parametrize("id", ["liver", "", None, "chest_xray:7", "../chest_xray", "chest_xray_classifier"])
 async def test_refuses_an_algorithm_that_is_not_there(caller, id):
     resources = [algorithm(id), dicom_web("http://h/")]
