@@ -18,6 +18,7 @@ from gateway.jobs.dbos_engine import dbos_job_engine
 from gateway.jobs.durable import DurableJobEngine
 from gateway.settings import Settings
 from gateway.storage.engine import Database, open_database
+from gateway.triton.admission import Admissions
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 from gateway.triton.embedded import EmbeddedTriton
@@ -55,7 +56,8 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
         database = await open_database(settings.database, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.close)
         canary = Canary({}, server)
-        instance = Instance(settings, triton, database, canary, _job_engine(settings, database))
+        jobs = _job_engine(settings, database)
+        instance = Instance(settings, triton, database, canary, jobs, Admissions())
         apis = [await stack.enter_async_context(api(instance)) for api in _wanted(settings)]
         stack.push_async_callback(instance.jobs.close)
         await instance.jobs.start()

@@ -121,7 +121,11 @@ class Settings(BaseSettings):
     )
     acr_jobs: int = Field(4, ge=1, description="Inference requests that run at a time; others wait")
     acr_immediate_jobs: int = Field(2, ge=1, description="Those of priority 255, in a queue of their own")
-    acr_in_flight: int = Field(2, ge=1, description="Instances in work at a time, of all requests together")
+    acr_in_flight: int = Field(
+        2,
+        ge=1,
+        description="Instances of one request in work at a time, and worker processes for all requests",
+    )
     acr_timeout_seconds: float = Field(300.0, gt=0, description="Deadline of one instance in Triton")
     acr_min_free_bytes: int = Field(
         2**30, ge=0, description="Free disk space below which inference requests pause"

@@ -20,6 +20,7 @@ from gateway.app import public_applications
 from gateway.files.roots import Roots
 from gateway.settings import Settings
 from gateway.storage.engine import open_database
+from gateway.triton.admission import Admission
 from tests.dicom_files import dicom_file, film
 from tests.fakes.triton import FakeTriton, chest_xray_answer
 
@@ -100,15 +101,15 @@ def reports():
 
 @pytest.fixture
 def make_service(triton, reports) -> Callable[..., ChestXray]:
-    def make(**changes: Any) -> ChestXray:
+    def make(in_flight: int = 4, **changes: Any) -> ChestXray:
         options = {
             "input_roots": Roots(),
             "output_roots": Roots(),
-            "in_flight": 4,
             "timeout_seconds": 10.0,
             "site": "Test site",
         }
-        return ChestXray(triton, reports, **{**options, **changes})
+        admission = Admission("chest_xray", in_flight=in_flight)
+        return ChestXray(triton, reports, admission, **{**options, **changes})
 
     return make
 

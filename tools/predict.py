@@ -17,6 +17,7 @@ from gateway.apis.chest_xray.service import MODEL, ChestXray
 from gateway.errors import GatewayError
 from gateway.files.roots import Roots
 from gateway.settings import Settings
+from gateway.triton.admission import Admission
 from tools.at_hand import triton_at_hand
 
 IN_FLIGHT = 4
@@ -40,9 +41,9 @@ async def _predict_all(files: Sequence[Path], output: Path | None, *, quiet: boo
             service = ChestXray(
                 triton,
                 reports,
+                Admission(MODEL, in_flight=IN_FLIGHT),
                 input_roots=Roots(),
                 output_roots=Roots(),
-                in_flight=IN_FLIGHT,
                 timeout_seconds=settings.chest_xray_timeout_seconds,
                 gate=settings.chest_xray_gate,
                 site=settings.site,

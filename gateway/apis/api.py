@@ -15,6 +15,7 @@ from gateway.accounts.tokens import TokenVerifier
 from gateway.jobs.durable import DurableJobEngine
 from gateway.settings import Settings
 from gateway.storage.engine import Database
+from gateway.triton.admission import Admissions
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 from gateway.web.mount import ErrorAnswer
@@ -30,6 +31,8 @@ class Instance(NamedTuple):
     """Watches the pipelines that are registered with it."""
     jobs: DurableJobEngine
     """Starts when all APIs are put together: each says before what kinds of work it brings."""
+    admissions: Admissions
+    """Who goes next at a model, of all APIs."""
 
 
 class Routes(NamedTuple):

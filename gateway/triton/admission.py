@@ -17,8 +17,8 @@ from gateway.metrics import ADMISSION_IN_FLIGHT, ADMISSION_WAITING
 
 INTERACTIVE = 100
 """Priority of a caller who waits for the answer."""
-BULK = 200
-"""Priority of work that nobody waits for; larger numbers go later."""
+BULK = 300
+"""Priority of work that nobody waits for; larger numbers go later, smaller ones sooner."""
 CALM_SECONDS = 0.5
 """How long after the last interactive request work that nobody waits for takes all its places again."""
 
@@ -39,6 +39,11 @@ class Admission:
         How many of them may be work that nobody waits for; all but one unless given.
     clock
         Seconds, monotonic.
+
+    Attributes
+    ----------
+    in_flight
+        As given.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class Admission:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
-        self._free = in_flight
+        self.in_flight = self._free = in_flight
         self._most_in_background = max(1, in_flight - 1) if background is None else background
         self._in_background = 0
         self._callers = 0
@@ -141,3 +146,16 @@ class Admission:
         if self._look_again is not None:
             self._look_again.cancel()
         self._look_again = asyncio.get_running_loop().call_later(seconds, self._release)
+
+
+class Admissions:
+    """The turnstiles of one instance: each model has one, whichever APIs its requests come from."""
+
+    def __init__(self) -> None:
+        self._admissions: dict[str, Admission] = {}
+
+    def of(self, model: str, *, in_flight: int) -> Admission:
+        """Give a model's turnstile; the first who asks says how many it lets in."""
+        if model not in self._admissions:
+            self._admissions[model] = Admission(model, in_flight=in_flight)
+        return self._admissions[model]

@@ -27,6 +27,7 @@ from gateway.settings import Settings
 from gateway.storage.engine import database_url as parse
 from gateway.storage.engine import open_database
 from gateway.storage.migrate import upgrade
+from gateway.triton.admission import Admissions
 from gateway.triton.canary import Canary
 from tests.accounts.conftest import Clock
 from tests.apis.bulk_callers import Caller
@@ -204,9 +205,10 @@ def vhs_api(vhs_triton, database, ledger, clock, canary, no_environment, tmp_pat
 
     def make(heartbeat_seconds=15.0, **changes):
         settings = Settings(data_dir=tmp_path, **{"vhs_pop": True, **changes})
-        instance = Instance(settings, vhs_triton, database, canary, NoJobs())
+        instance = Instance(settings, vhs_triton, database, canary, NoJobs(), Admissions())
         charges = Charges(ledger, model_version=settings.vhs_model_version)
-        service = Pipeline(vhs_triton, in_flight=settings.vhs_in_flight, takes_photos=settings.vhs_pop)
+        admission = instance.admissions.of("vhs", in_flight=settings.vhs_in_flight)
+        service = Pipeline(vhs_triton, admission, takes_photos=settings.vhs_pop)
         service.on_failure = lambda: canary.doubt("vhs")
         pop = None
         if settings.vhs_pop:

@@ -20,6 +20,7 @@ from gateway.app import public_applications
 from gateway.errors import InferenceFailed, InferenceTimeout, ModelUnavailable
 from gateway.files.roots import Roots
 from gateway.settings import Settings
+from gateway.triton.admission import Admission
 from gateway.triton.client import TritonClient
 from tests.conftest import SECRET
 from tests.fakes.triton import chest_xray_answer
@@ -173,9 +174,9 @@ async def test_a_triton_that_is_not_there_is_an_internal_error(
         service = ChestXray(
             triton,
             reports,
+            Admission("chest_xray", in_flight=1),
             input_roots=Roots(),
             output_roots=Roots(),
-            in_flight=1,
             timeout_seconds=5.0,
         )
         client = await serve_service(service)

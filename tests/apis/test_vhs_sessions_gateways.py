@@ -17,6 +17,7 @@ from gateway.apis.vhs.session_store import SessionStore
 from gateway.app import public_applications
 from gateway.settings import Settings
 from gateway.storage.engine import open_database
+from gateway.triton.admission import Admissions
 from tests.accounts import invariants
 from tests.apis.screen_callers import GOOD, photo
 from tests.apis.vhs_callers import NOT_MEASURABLE, b64
@@ -44,8 +45,8 @@ async def gateways(databases, vhs_triton, canary, no_environment, tmp_path, aioh
         clients = []
         for number, database in enumerate(databases):
             settings = Settings(data_dir=tmp_path / str(number), vhs_pop=True)
-            instance = Instance(settings, vhs_triton, database, canary, NoJobs())
-            pipeline = Pipeline(vhs_triton, in_flight=4)
+            instance = Instance(settings, vhs_triton, database, canary, NoJobs(), Admissions())
+            pipeline = Pipeline(vhs_triton, instance.admissions.of("vhs", in_flight=4))
             ledger = Ledger(database, settings.data_dir / "voids")
             charges = Charges(ledger, model_version=settings.vhs_model_version)
             pop = pop_parts_of(instance, pipeline, charges, SessionStore(database))

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import InferenceTimeout
 from gateway.triton import admission as admission_module
-from gateway.triton.admission import BULK, INTERACTIVE, Admission
+from gateway.triton.admission import BULK, INTERACTIVE, Admission, Admissions
 
 
 async def hold(admission: Admission, log: list[str], name: str, release: asyncio.Event, **turn) -> None:
@@ -91,3 +91,11 @@ async def test_work_in_the_background_keeps_one_place_while_callers_come(monkeyp
         pass
     go_on.set()
     await asyncio.gather(*tasks)
+
+
+async def test_a_model_has_one_turnstile_for_all_who_ask():
+    admissions = Admissions()
+    ours = admissions.of("m", in_flight=1)
+    assert admissions.of("m", in_flight=9) is ours
+    assert ours.in_flight == 1
+    assert admissions.of("other", in_flight=9).in_flight == 9

@@ -14,7 +14,6 @@ from gateway.apis.chest_xray.schema import bulk_error_answer, error_answer
 from gateway.apis.chest_xray.service import API, MODEL, ChestXray
 from gateway.files.roots import Roots
 from gateway.settings import Settings
-from gateway.triton.client import TritonClient
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 """This API's OpenAPI 3.1 document, kept by hand: the contract is not ours to generate."""
@@ -26,7 +25,7 @@ async def chest_xray(instance: Instance) -> AsyncIterator[Api]:
     settings = instance.settings
     reports = ReportWorkers(settings.report_workers)
     try:
-        service = _service(settings, instance.triton, reports)
+        service = _service(instance, reports)
         instance.canary.watch(MODEL, service.canary)
         service.on_failure = lambda: instance.canary.doubt(MODEL)
         bulk = _bulk(instance, service)
@@ -50,13 +49,14 @@ def api_of(settings: Settings, service: ChestXray, bulk: Bulk, tokens: TokenVeri
     )
 
 
-def _service(settings: Settings, triton: TritonClient, reports: ReportWorkers) -> ChestXray:
+def _service(instance: Instance, reports: ReportWorkers) -> ChestXray:
+    settings = instance.settings
     return ChestXray(
-        triton,
+        instance.triton,
         reports,
+        instance.admissions.of(MODEL, in_flight=settings.chest_xray_in_flight),
         input_roots=Roots(settings.input_roots),
         output_roots=Roots(settings.output_roots),
-        in_flight=settings.chest_xray_in_flight,
         timeout_seconds=settings.chest_xray_timeout_seconds,
         gate=settings.chest_xray_gate,
         site=settings.site,

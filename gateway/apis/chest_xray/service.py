@@ -72,8 +72,8 @@ class ChestXray:
     ----------
     input_roots, output_roots
         Where callers' paths may lie.
-    in_flight
-        Films in Triton at a time.
+    admission
+        The turnstile of `chest_xray`.
     timeout_seconds
         Deadline of one film, from its turn in the queue on.
     gate
@@ -91,10 +91,10 @@ class ChestXray:
         self,
         triton: TritonClient,
         reports: ReportWorkers,
+        admission: Admission,
         *,
         input_roots: Roots,
         output_roots: Roots,
-        in_flight: int,
         timeout_seconds: float,
         gate: bool = True,
         site: str = "",
@@ -105,7 +105,7 @@ class ChestXray:
         self._reports = reports
         self._input_roots = input_roots
         self._output_roots = output_roots
-        self._admission = Admission(MODEL, in_flight=in_flight)
+        self._admission = admission
         self._timeout_seconds = timeout_seconds
         self._gate = gate
         self._site = site

@@ -176,7 +176,9 @@ def _error_answer(error: GatewayError, internal: str) -> web.Response:
     if isinstance(error, InvalidRequest | Unauthenticated | Forbidden):
         return _problem(error.status, _TITLES.get(error.status, "Bad Request"), error.message)
     if isinstance(error, DatabaseUnavailable):
-        return _problem(503, "Service Unavailable", error.message)
+        answer = _problem(503, "Service Unavailable", error.message)
+        answer.headers["Retry-After"] = str(error.retry_after_seconds or 1)
+        return answer
     return _problem(500, internal, "internal error")
 
 

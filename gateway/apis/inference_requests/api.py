@@ -74,6 +74,7 @@ def _assessor(instance: Instance) -> Iterator[Assessor]:
     assessor = Assessor(
         instance.triton,
         workers,
+        instance.admissions,
         timeout_seconds=settings.acr_timeout_seconds,
         gate=settings.chest_xray_gate,
         vhs_version=settings.vhs_model_version,

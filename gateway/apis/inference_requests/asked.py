@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from gateway.accounts.vault import Vault
 from gateway.apis.inference_requests import words
 from gateway.apis.inference_requests.schema import (
+    DEFAULT_PRIORITY,
     IMMEDIATE,
     ConnectionDetails,
     Details,
@@ -17,7 +18,7 @@ from gateway.apis.inference_requests.schema import (
     Resource,
 )
 from gateway.outbound.connection import Connection
-from gateway.triton.admission import INTERACTIVE
+from gateway.triton.admission import BULK, INTERACTIVE
 
 T = TypeVar("T")
 
@@ -75,8 +76,8 @@ class Asked:
 
     @property
     def inference_priority(self) -> int:
-        """The place in Triton's queue: an immediate one beside callers who wait, others behind them."""
-        return INTERACTIVE if self.priority == IMMEDIATE else INTERACTIVE + IMMEDIATE + 1 - self.priority
+        """The place at a model: of 255 beside callers who wait, of 128 beside bulk work."""
+        return INTERACTIVE if self.priority == IMMEDIATE else BULK + DEFAULT_PRIORITY - self.priority
 
 
 class Algorithm(NamedTuple):

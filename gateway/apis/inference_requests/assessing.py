@@ -16,7 +16,7 @@ from gateway.apis.inference_requests.steps import Made, NoImage
 from gateway.errors import InferenceFailed, InvalidImage, ModelUnavailable
 from gateway.imaging.errors import ImageError
 from gateway.imaging.results import Model
-from gateway.triton.admission import Admission
+from gateway.triton.admission import Admissions
 from gateway.triton.client import TritonClient
 from gateway.triton.isolation import Isolated
 
@@ -53,6 +53,8 @@ class Assessor:
     ----------
     workers
         Processes that images may kill, one for each instance in work at a time; see `new_workers`.
+    admissions
+        The turnstiles of the models.
     gate
         Let `chest_xray` refuse what is no chest film.
     vhs_version
@@ -68,17 +70,19 @@ class Assessor:
         self,
         triton: TritonClient,
         workers: Sequence[Isolated[Any]],
+        admissions: Admissions,
         *,
         timeout_seconds: float,
         gate: bool = True,
         vhs_version: str = "",
     ) -> None:
         self._triton = triton
-        self._in_flight = len(workers)
+        self._admissions = admissions
+        # One place more than work that nobody waits for may take, for a request that goes first.
+        self._in_flight = len(workers) + 1
         self._timeout_seconds = timeout_seconds
         self._gate = gate
         self._vhs_version = vhs_version
-        self._admissions: dict[str, Admission] = {}
         self._workers: asyncio.LifoQueue[Isolated[Any]] = asyncio.LifoQueue()
         for worker in workers:
             self._workers.put_nowait(worker)
@@ -116,7 +120,7 @@ class Assessor:
         return made
 
     async def _infer(self, inputs: dict[str, np.ndarray], work: Work) -> dict[str, np.ndarray]:
-        admission = self._admissions.setdefault(work.model, Admission(work.model, in_flight=self._in_flight))
+        admission = self._admissions.of(work.model, in_flight=self._in_flight)
         async with admission.turn(priority=work.priority, timeout_seconds=24 * 3600.0):
             try:
                 return await self._triton.infer(

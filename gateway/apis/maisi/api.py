@@ -22,7 +22,6 @@ from gateway.files.roots import Roots
 from gateway.jobs.engine import JobEngine, JobState
 from gateway.outbound.upload import Uploads
 from gateway.settings import Settings
-from gateway.triton.admission import Admission
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 
@@ -61,7 +60,7 @@ def parts_of(instance: Instance, vault: Vault, uploads: Uploads, folders: JobFol
     settings = instance.settings
     return Parts(
         instance.triton,
-        Admission(MODEL, in_flight=settings.maisi_in_flight),
+        instance.admissions.of(MODEL, in_flight=settings.maisi_in_flight),
         vault,
         uploads,
         Roots(settings.output_roots),

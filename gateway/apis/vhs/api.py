@@ -31,7 +31,8 @@ ALIAS = "/vhs"
 async def vhs(instance: Instance) -> AsyncIterator[Api]:
     """Keep the ledger tidy while the API is served, and bring settlements to their end after it."""
     settings = instance.settings
-    pipeline = Pipeline(instance.triton, in_flight=settings.vhs_in_flight, takes_photos=settings.vhs_pop)
+    admission = instance.admissions.of(MODEL, in_flight=settings.vhs_in_flight)
+    pipeline = Pipeline(instance.triton, admission, takes_photos=settings.vhs_pop)
     instance.canary.watch(MODEL, pipeline.canary)
     pipeline.on_failure = lambda: instance.canary.doubt(MODEL)
     ledger = Ledger(instance.database, settings.data_dir / "voids")
@@ -51,7 +52,8 @@ async def vhs(instance: Instance) -> AsyncIterator[Api]:
 def pop_parts_of(instance: Instance, pipeline: Pipeline, charges: Charges, store: SessionStore) -> PopParts:
     """Gather what the routes for photos of screens need."""
     settings = instance.settings
-    screens = Screens(instance.triton, in_flight=settings.vhs_in_flight)
+    admission = instance.admissions.of(SCREEN, in_flight=settings.vhs_in_flight)
+    screens = Screens(instance.triton, admission)
     screens.on_failure = lambda: instance.canary.doubt(SCREEN)
     rectifier = Rectifier(settings.vhs_rectify_workers)
     sessions = Sessions(

@@ -43,8 +43,8 @@ class Pipeline:
 
     Parameters
     ----------
-    in_flight
-        Pictures in Triton at a time, of all requests; and of one request in work.
+    admission
+        The turnstile of `vhs`; it says, too, how many pictures of one request are in work at a time.
     takes_photos
         Whether photos of screens are measured; else that is what is said about them.
 
@@ -54,11 +54,10 @@ class Pipeline:
         Called when the pipeline itself, not the picture, was at fault.
     """
 
-    def __init__(self, triton: TritonClient, *, in_flight: int, takes_photos: bool = True) -> None:
+    def __init__(self, triton: TritonClient, admission: Admission, *, takes_photos: bool = True) -> None:
         self._triton = triton
         self._takes_photos = takes_photos
-        self._admission = Admission(MODEL, in_flight=in_flight)
-        self._in_flight = in_flight
+        self._admission = admission
         self.on_failure: Callable[[], None] = lambda: None
 
     async def assess(self, photo: Bytes, *, deadline: float, render: bool = False) -> Reading:
@@ -96,7 +95,8 @@ class Pipeline:
             except InvalidImage as error:
                 return error
 
-        return in_order((functools.partial(assess, photo) for photo in photos), at_once=self._in_flight)
+        calls = (functools.partial(assess, photo) for photo in photos)
+        return in_order(calls, at_once=self._admission.in_flight)
 
     async def canary(self) -> None:
         """Send the known picture; see `gateway.triton.canary`."""

@@ -63,8 +63,8 @@ class Screens:
 
     Parameters
     ----------
-    in_flight
-        Pictures in Triton at a time.
+    admission
+        The turnstile of `screen`.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ class Screens:
         Called when the pipeline itself, not the picture, was at fault.
     """
 
-    def __init__(self, triton: TritonClient, *, in_flight: int) -> None:
+    def __init__(self, triton: TritonClient, admission: Admission) -> None:
         self._triton = triton
-        self._admission = Admission(MODEL, in_flight=in_flight)
+        self._admission = admission
         self.on_failure: Callable[[], None] = lambda: None
 
     async def look(self, photo: Bytes, *, deadline: float, quality: bool = False) -> Look:

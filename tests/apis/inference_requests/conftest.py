@@ -24,6 +24,7 @@ from gateway.outbound.client import Outbound
 from gateway.outbound.limits import Limits
 from gateway.settings import Settings
 from gateway.storage.engine import open_database
+from gateway.triton.admission import Admissions
 from tests.outbound.conftest import (  # noqa: F401
     fault_peer,
     fhirsnake,
@@ -56,7 +57,14 @@ async def service_over(tmp_path, empty_database, triton, workers):
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
-            *peers, duplicates="idempotent", sleep=None, min_free_bytes=0, jobs=4, resolver=None, **limits
+            *peers,
+            duplicates="idempotent",
+            sleep=None,
+            min_free_bytes=0,
+            jobs=4,
+            resolver=None,
+            admissions=None,
+            **limits,
         ):
             await stack.aclose()
             if not (tmp_path / "app.db").exists():
@@ -65,7 +73,7 @@ async def service_over(tmp_path, empty_database, triton, workers):
             stack.push_async_callback(database.close)
             outbound = Outbound(peers, limits=Limits(**limits), resolver=resolver, sleep=sleep or _no_pause)
             stack.push_async_callback(outbound.close)
-            assessor = Assessor(triton, workers, timeout_seconds=30.0)
+            assessor = Assessor(triton, workers, admissions or Admissions(), timeout_seconds=30.0)
             stack.callback(assessor.close)
             vault, algorithms = Vault(VAULT_SECRET), Algorithms(triton)
             folders = JobFolders(tmp_path / "requests")

@@ -75,7 +75,8 @@ CASES = {
         "outbound/test_fhir.py::test_a_resource_that_is_not_there_stays_so",
     ],
     "T18 the first of two sources is down": [
-        f"{HERE}/test_retrieval.py::test_falls_back_to_the_next_source_and_no_further"
+        f"{HERE}/test_retrieval.py::test_falls_back_to_the_next_source_and_no_further",
+        f"{HERE}/test_retrieval.py::test_falls_back_where_the_first_source_is_down",
     ],
     "T19 a patient in two archives": [f"{HERE}/test_retrieval.py::test_keeps_the_union_of_what_sources_find"],
     "T20 what outputs may answer": [
@@ -83,10 +84,14 @@ CASES = {
         f"{HERE}/test_export.py::test_serves_one_output_while_another_is_down",
         f"{HERE}/test_export.py::test_takes_half_for_enough_and_says_what_is_missing",
         f"{HERE}/test_export.py::test_sends_to_each_output",
+        f"{HERE}/test_export.py::test_leaves_an_output_that_does_not_answer_in_time",
         "outbound/test_stow.py::test_a_batch_is_of_ten_or_of_some_bytes",
     ],
     "T21 names of jobs": [f"{HERE}/test_workflow.py::test_names_a_job_for_people"],
-    "T22 a full disk": [f"{HERE}/test_retrieval.py::test_waits_for_disk_space_and_goes_on"],
+    "T22 a full disk": [
+        f"{HERE}/test_retrieval.py::test_waits_for_disk_space_and_goes_on",
+        f"{HERE}/test_export.py::test_waits_for_disk_space_before_it_exports",
+    ],
     "T23 nothing stays on disk": [f"{HERE}/test_retrieval.py::test_leaves_nothing_on_disk"],
     "T24 no credential anywhere": [
         f"{HERE}/test_retrieval.py::test_says_nothing_of_patients_and_credentials",
@@ -96,6 +101,7 @@ CASES = {
     "T25 Triton is away": [
         f"{HERE}/test_wire.py::test_says_that_triton_is_away",
         f"{HERE}/test_export.py::test_tries_again_what_triton_answers_badly",
+        f"{HERE}/test_export.py::test_says_that_it_waits_for_triton_and_goes_on",
     ],
     "T26 other types, sizes, methods and paths": [
         f"{HERE}/test_wire.py::test_takes_json_alone",

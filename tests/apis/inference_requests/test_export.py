@@ -1,5 +1,6 @@
 """Results at real outputs, and what is said about those that fail (T20), read back and validated."""
 
+import asyncio
 import io
 import json
 
@@ -10,11 +11,11 @@ from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.observation import Observation
 
 from gateway.apis.inference_requests.delivery import PAUSES_SECONDS
-from gateway.errors import InferenceFailed
+from gateway.errors import InferenceFailed, ModelUnavailable
 from gateway.imaging.results import encoded
 from tests.apis.inference_requests.conftest import algorithm, body, dicom_web, instance, rule, to
 from tests.dicom_results import require_valid
-from tests.peers.faults import document, status
+from tests.peers.faults import document, slow, status
 
 
 @pytest.fixture
@@ -123,6 +124,66 @@ async def test_believes_what_an_output_answers(serve_requests, orthanc, fault_pe
     assert [each for each in pauses if each in PAUSES_SECONDS and each != 1.0] == waited[1:]
 
 
+async def test_leaves_an_output_that_does_not_answer_in_time(serve_requests, orthanc, fault_peer):
+    orthanc.add([instance()])
+    fault_peer.answers(slow(60.0))
+    caller = await serve_requests(
+        rule(orthanc.uri), rule(fault_peer.uri, name="archive"), total_seconds=2.0, document_seconds=2.0
+    )
+    outputs = [dicom_web(fault_peer.uri), to(orthanc)]
+    ended = await caller.done(body(inputResources=[algorithm(), to(orthanc)], outputResources=outputs))
+    assert ended["platform"]["status"] == "Faulted"
+    assert ended["message"].startswith("Output 1: 3 of 3 results were not stored: The peer archive ")
+    assert len(orthanc.sop_instance_uids()) == 4
+
+
+async def test_waits_for_disk_space_before_it_exports(serve_requests, orthanc, monkeypatch, triton):
+    orthanc.add([instance()])
+    waits, phases = [], []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+        phases.append((await caller.service.status("TX-1", "")).phase)
+        if len(waits) == 3:
+            monkeypatch.undo()
+        await asyncio.sleep(0.6)  # longer than it takes until progress is written
+
+    caller = await serve_requests(rule(orthanc.uri), sleep=sleep, min_free_bytes=1)
+    answer = triton.answers["chest_xray"]
+
+    def fill_the_disk(inputs, parameters):
+        monkeypatch.setattr(type(caller.service.folders), "free_bytes", lambda self: 0)
+        return answer(inputs, parameters)
+
+    triton.answers["chest_xray"] = fill_the_disk
+    ended = await caller.done(body(inputResources=[algorithm(), to(orthanc)], outputResources=[to(orthanc)]))
+    assert (ended["platform"]["status"], ended["message"]) == ("Healthy", ""), ended
+    assert (waits, phases[-1]) == ([5.0] * 3, "exporting")
+    assert len(orthanc.sop_instance_uids()) == 4
+
+
+async def test_says_that_it_waits_for_triton_and_goes_on(serve_requests, orthanc, triton):
+    orthanc.add([instance()])
+    answer, said = triton.answers["chest_xray"], []
+
+    def away(inputs, parameters):
+        if len(said) < 2:
+            raise ModelUnavailable("chest_xray is not available")
+        return answer(inputs, parameters)
+
+    async def sleep(seconds):
+        await asyncio.sleep(0.6)  # longer than it takes until progress is written
+        said.append(await caller.status("TX-1"))
+
+    triton.answers["chest_xray"] = away
+    caller = await serve_requests(rule(orthanc.uri), sleep=sleep)
+    ended = await caller.done(body(inputResources=[algorithm(), to(orthanc)]))
+    assert (ended["platform"]["status"], ended["message"]) == ("Healthy", ""), ended
+    for code, found in said:
+        assert (code, found["message"]) == (200, "Waiting: chest_xray is not available.")
+        assert (found["platform"]["state"], found["dicom"]["status"]) == ("Running", "Success")
+
+
 async def test_serves_one_output_while_another_is_down(serve_requests, orthanc):
     orthanc.add([instance()])
     caller = await serve_requests(rule(orthanc.uri), rule("http://127.0.0.1:9/", name="down"))
@@ -135,12 +196,15 @@ async def test_serves_one_output_while_another_is_down(serve_requests, orthanc):
     assert len(orthanc.sop_instance_uids()) == 4
 
 
-@pytest.mark.parametrize(("failing", "health"), [(1, "Healthy"), (2, "Faulted")])
+@pytest.mark.parametrize(
+    ("images", "failing", "health"),
+    [(1, 1, "Healthy"), (1, 2, "Faulted"), (2, 3, "Healthy"), (2, 4, "Faulted")],
+)
 async def test_takes_half_for_enough_and_says_what_is_missing(
-    serve_requests, orthanc, fault_peer, failing, health
+    serve_requests, orthanc, fault_peer, images, failing, health
 ):
-    """One of three, or two of three."""
-    orthanc.add([instance()])
+    """Each image has three results."""
+    orthanc.add([instance(number + 1) for number in range(images)])
 
     async def reply(request):
         data = await request.read()
@@ -153,7 +217,8 @@ async def test_takes_half_for_enough_and_says_what_is_missing(
         body(inputResources=[algorithm(), to(orthanc)], outputResources=[dicom_web(fault_peer.uri)])
     )
     assert ended["platform"]["status"] == health, ended
-    assert ended["message"].startswith(f"Output 1: {failing} of 3 results were not stored: The peer answered")
+    missing = f"Output 1: {failing} of {3 * images} results were not stored: The peer answered"
+    assert ended["message"].startswith(missing)
 
 
 def _uids(data):

@@ -19,7 +19,18 @@ from tests.apis.inference_requests.conftest import (
     studies,
     to,
 )
-from tests.peers.faults import broken_off, closing, document, multipart, part, status, text
+from tests.peers.faults import (
+    RELATED,
+    broken_off,
+    closing,
+    document,
+    endless,
+    multipart,
+    part,
+    slow,
+    status,
+    text,
+)
 from tests.peers.names import Resolver
 
 REFUSED = "Refused by the peer rules: none allows this scheme, host, port and path"
@@ -199,6 +210,14 @@ async def test_goes_on_with_a_part_after_four_attempts(serve_requests, orthanc, 
     assert read() == ["1.2.3.1.1"]
 
 
+async def test_falls_back_where_the_first_source_is_down(serve_requests, orthanc, read):
+    orthanc.add([instance()])
+    caller = await serve_requests(rule(orthanc.uri), rule("http://127.0.0.1:9/", name="down"))
+    ended = await caller.done(from_(dicom_web("http://127.0.0.1:9/"), to(orthanc)))
+    assert (ended["platform"]["status"], ended["message"]) == ("Healthy", ""), ended
+    assert read() == ["1.2.3.1.1"]
+
+
 async def test_keeps_what_came_before_a_connection_broke(serve_requests, fault_peer, read):
     large = [instance(number, pixels=np.full((1024, 1024), number, np.uint16)) for number in (1, 2)]
     fault_peer.answers(broken_off(part(large[0]) + part(large[1])[:-30]))
@@ -307,11 +326,25 @@ async def test_follows_no_redirect(serve_requests, fault_peer):
     assert {each.target for each in fault_peer.asked} == {"/dicom-web/studies/1.2.3/"}
 
 
-async def test_ends_an_endless_answer(serve_requests, fault_peer):
-    fault_peer.answers(multipart(*(part(instance(number)) for number in range(1, 9))))
-    caller = await serve_requests(rule(fault_peer.uri), max_parts=3)
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_parts": 3}, "sent more than 3"),
+        ({"max_bytes": 3 * 1800}, "sent more than 5400 bytes"),
+        ({"total_seconds": 0.5}, "in time"),
+    ],
+    ids=["parts", "bytes", "seconds"],
+)
+async def test_ends_an_endless_answer(serve_requests, fault_peer, limits, message):
+    first = part(instance(1))
+    fault_peer.answers(endless(b"".join(part(instance(number)) for number in range(2, 9)), RELATED, first))
+    if "total_seconds" in limits:
+        fault_peer.answers(slow(0.05, first))
+    caller = await serve_requests(rule(fault_peer.uri), **limits)
     ended = await caller.done(from_(dicom_web(fault_peer.uri)))
-    assert ended["message"].startswith("Not everything was retrieved: The peer pacs sent more than 3")
+    assert ended["message"].startswith("Not everything was retrieved: The peer pacs ")
+    assert message in ended["message"]
+    assert ended["platform"]["status"] == "Healthy"
 
 
 async def test_says_that_dimse_is_not_supported(serve_requests, orthanc):

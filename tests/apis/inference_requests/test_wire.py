@@ -5,7 +5,9 @@ import json
 import re
 
 import pytest
+from sqlalchemy import text
 
+from gateway.accounts.key_format import new_key
 from gateway.apis.inference_requests.answers import DUPLICATE
 from gateway.errors import ModelUnavailable
 from tests.apis.inference_requests.conftest import algorithm, body, dicom_web
@@ -43,12 +45,16 @@ async def test_tells_all_that_is_wrong(caller):
     response = await caller.client.post("/api/inference", json={})
     assert response.status == 422
     found = await problem(response)
-    assert found["detail"].startswith("'transactionId' is required. No 'inputResources' specified. No algo")
-    assert found | {"detail": ""} == {
+    assert found == {
         "type": TYPE_422,
         "title": "Invalid request",
         "status": 422,
-        "detail": "",
+        "detail": (
+            "'transactionId' is required. No 'inputResources' specified. No algorithm defined or more than one "
+            "algorithms defined in 'inputResources'.  'inputResources' must include one algorithm/pipeline for "
+            "the inference request. Request has no `inputMetadata` defined. At least one `inputs` or "
+            "`inputMetadata` required."
+        ),
     }
 
 
@@ -112,8 +118,10 @@ async def test_says_that_triton_is_away(caller, triton, monkeypatch):
 
 
 async def test_takes_the_first_of_two_algorithms(caller):
-    resources = [algorithm("chest_xray:1"), algorithm("liver"), dicom_web("http://h/")]
-    assert (await caller.post(body(inputResources=resources)))[0] == 200
+    known, unknown, source = algorithm("chest_xray:1"), algorithm("liver"), dicom_web("http://h/")
+    assert (await caller.post(body(inputResources=[known, unknown, source])))[0] == 200
+    code, found = await caller.post(body(inputResources=[unknown, known, source], transactionID="TX-2"))
+    assert (code, found["detail"]) == (500, "Invalid Pipeline ID configured: liver")
 
 
 @pytest.mark.parametrize(
@@ -325,3 +333,19 @@ async def test_can_ask_for_a_key(serve_requests):
     key = (await ApiKeys(caller.service.database).create("Clinic")).raw
     assert (await caller.post(body(), **{"x-api-key": key}))[0] == 200
     assert (await caller.status("TX-1", **{"x-api-key": key}))[0] == 200
+
+
+async def test_says_that_keys_cannot_be_checked(serve_requests):
+    caller = await serve_requests(auth="key")
+    async with caller.service.database.write() as connection:
+        await connection.execute(text("ALTER TABLE api_keys RENAME TO away"))
+    headers = {"x-api-key": new_key().raw}
+    for sent in (
+        caller.client.post("/api/inference", json=body(), headers=headers),
+        caller.client.get("/api/inference/status/TX-1", headers=headers),
+    ):
+        response = await sent
+        assert (response.status, response.headers["Retry-After"]) == (503, "5")
+        found = await problem(response)
+        assert (found["title"], found["type"]) == ("Service Unavailable", f"{RFC7231}6.6.4")
+        assert found["detail"] == "API keys cannot be checked at the moment"

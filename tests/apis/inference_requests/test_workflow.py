@@ -1,6 +1,8 @@
 """Requests that are interrupted, cancelled, in a queue (T10, T11, T21, T24, T27)."""
 
 import asyncio
+import dataclasses
+import uuid
 from datetime import datetime
 
 import pytest
@@ -9,6 +11,7 @@ from sqlalchemy import select
 from gateway.accounts.vault import Unreadable, Vault
 from gateway.apis.inference_requests.asked import Asked, algorithm_of, job_name
 from gateway.storage.tables import job_steps, jobs
+from gateway.triton.admission import BULK, INTERACTIVE, Admissions
 from tests.apis.inference_requests.conftest import algorithm, body, details, instance, rule, to
 
 
@@ -116,6 +119,40 @@ async def test_lets_an_immediate_request_overtake(serve_requests, orthanc, slow_
     assert started[1] < started[2] < started[0]
 
 
+async def test_takes_turns_at_the_model_with_the_other_apis(serve_requests, orthanc, triton):
+    """One place: a caller of another API goes before what was asked for earlier, 255 beside callers."""
+    orthanc.add([instance(1)])
+    admissions, order = Admissions(), []
+    theirs = admissions.of("chest_xray", in_flight=1)
+    answer = triton.answers["chest_xray"]
+
+    def note(inputs, parameters):
+        order.append(triton.calls[-1].request_id)
+        return answer(inputs, parameters)
+
+    triton.answers["chest_xray"] = note
+    caller = await serve_requests(rule(orthanc.uri), admissions=admissions)
+
+    async def take_a_turn(name, **turn):
+        async with theirs.turn(**turn):
+            order.append(name)
+
+    jobs, resources = {}, [algorithm(), to(orthanc)]
+    async with theirs.turn():
+        for number, priority in enumerate((0, 200, 255)):
+            sent = body(inputResources=resources, transactionID=f"P{priority}", priority=priority)
+            jobs[(await caller.post(sent))[1]["jobId"]] = f"P{priority}"
+            await until(lambda number=number: len(theirs._waiting) == number + 1)
+        others = [
+            asyncio.create_task(take_a_turn("bulk", priority=BULK)),
+            asyncio.create_task(take_a_turn("caller")),
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*others, *(caller.ended(job) for job in jobs))
+    known = {str(uuid.UUID(job)): name for job, name in jobs.items()}
+    assert [known.get(each, each) for each in order] == ["P255", "caller", "P200", "bulk", "P0"]
+
+
 async def test_erases_credentials_at_the_end_and_keeps_none_in_clear(serve_requests, orthanc):
     orthanc.add([instance()])
     caller = await serve_requests(rule(orthanc.uri))
@@ -172,6 +209,14 @@ AT = datetime(2026, 3, 1, 10, 0, 5)
 )
 def test_names_a_job_for_people(transaction, name, expected):
     assert job_name(_asked(transaction, name), AT) == expected
+
+
+@pytest.mark.parametrize(
+    ("priority", "place"), [(0, 428), (127, 301), (128, BULK), (129, 299), (254, 174), (255, INTERACTIVE)]
+)
+def test_stands_at_a_model_by_its_priority(priority, place):
+    asked = _asked("TX", "n")
+    assert dataclasses.replace(asked, priority=priority).inference_priority == place
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from gateway.outbound.client import Outbound
 from gateway.outbound.upload import Uploads
 from gateway.settings import Settings
 from gateway.storage.engine import open_database
+from gateway.triton.admission import Admissions
 from gateway.triton.canary import Canary
 from tests.fakes.triton import FakeTriton
 
@@ -129,7 +130,7 @@ async def serve(aiohttp_client, maisi_triton, folders, no_environment, tmp_path)
                 await canary.tick()
             engine = dbos_job_engine(database, kinds={}, queues={}, executor_id="one")
             stack.push_async_callback(engine.close)
-            instance = Instance(settings, maisi_triton, database, canary, engine)
+            instance = Instance(settings, maisi_triton, database, canary, engine, Admissions())
             outbound = await stack.enter_async_context(Outbound(peers, sleep=_at_once, resolver=resolver))
             uploads = Uploads(outbound, public=settings.maisi_public_uploads)
             vault = Vault("a secret of the tests, thirty-two bytes long or more")
