@@ -50,10 +50,10 @@ async def test_tells_all_that_is_wrong(caller):
         "title": "Invalid request",
         "status": 422,
         "detail": (
-            "'transactionId' is required. No 'inputResources' specified. No algorithm defined or more than one "
-            "algorithms defined in 'inputResources'.  'inputResources' must include one algorithm/pipeline for "
-            "the inference request. Request has no `inputMetadata` defined. At least one `inputs` or "
-            "`inputMetadata` required."
+            "'transactionId' is required. No 'inputResources' specified. No algorithm defined or more than "
+            "one algorithms defined in 'inputResources'.  'inputResources' must include one "
+            "algorithm/pipeline for the inference request. Request has no `inputMetadata` defined. At least "
+            "one `inputs` or `inputMetadata` required."
         ),
     }
 
