@@ -330,8 +330,8 @@ async def test_follows_no_redirect(serve_requests, fault_peer):
     ("limits", "message"),
     [
         ({"max_parts": 3}, "sent more than 3"),
-        ({"max_bytes": 3 * 1800}, "sent more than 5400 bytes"),
-        ({"total_seconds": 0.5}, "in time"),
+        ({"max_bytes": 5000}, "sent more than 5000 bytes"),
+        ({"total_seconds": 0.5}, "did not bring wado to its end in time"),
     ],
     ids=["parts", "bytes", "seconds"],
 )
@@ -342,9 +342,7 @@ async def test_ends_an_endless_answer(serve_requests, fault_peer, limits, messag
         fault_peer.answers(slow(0.05, first))
     caller = await serve_requests(rule(fault_peer.uri), **limits)
     ended = await caller.done(from_(dicom_web(fault_peer.uri)))
-    assert ended["message"].startswith("Not everything was retrieved: The peer pacs ")
-    assert message in ended["message"]
-    assert ended["platform"]["status"] == "Healthy"
+    assert f"The peer pacs {message}" in ended["message"]
 
 
 async def test_says_that_dimse_is_not_supported(serve_requests, orthanc):
