@@ -68,7 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
 
 def _wanted(settings: Settings) -> Sequence[Builder]:
     """Leave out the API that wants models which not every Triton has room for."""
-    return [api for api in APIS if settings.maisi or api is not maisi]
+    return [api for api in APIS if settings.serves_maisi or api is not maisi]
 
 
 def _job_engine(settings: Settings, database: Database) -> DurableJobEngine:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gateway.accounts.secrets import SecretRefused
 from gateway.apis.chest_xray import token_verifier
-from gateway.settings import Settings, is_loopback
+from gateway.settings import MAISI_MODELS, Settings, is_loopback
 
 pytestmark = pytest.mark.usefixtures("no_environment")
 SECRET = "x" * 32
@@ -193,3 +193,13 @@ def test_shows_a_secret_to_nobody(monkeypatch):
     with pytest.raises(ValidationError) as error:
         Settings()
     assert "xxx" not in str(error.value)
+
+
+def test_serves_maisi_where_its_models_are(tmp_path):
+    assert not Settings(model_repository=tmp_path).serves_maisi
+    for model in MAISI_MODELS:
+        (tmp_path / model).mkdir()
+        (tmp_path / model / "config.pbtxt").touch()
+    assert Settings(model_repository=tmp_path).serves_maisi
+    assert not Settings(model_repository=tmp_path, maisi=False).serves_maisi
+    assert Settings(model_repository=tmp_path / "none", maisi=True).serves_maisi

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import contextlib
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tools.phantoms.canine_thorax import canine_thorax
 from tools.phantoms.chest_film import chest_film_dicom
 
 READY_SECONDS = 60.0
+GENERATION_SECONDS = 1800.0
 MEASURED = "measured_radiograph.png"
 
 
@@ -53,12 +56,16 @@ async def _demo(output: Path) -> int:
         token = issue("demo", secret=secret_from(None, settings.secret_file), days=1)
         answer = await _single_inference(chest_xray_port, token, output)
         measured = await _predict(port, await _demo_key(settings), output)
+        volumes = await _generate(maisi_port, output) if settings.serves_maisi else None
     console.print_json(json.dumps(answer))
     console.print(f"Four files of the sample film: {output / 'DEMO-001'}")
     console.print_json(json.dumps(measured))
     console.print(f"The sample dog's radiograph, measured: {output / MEASURED}")
     console.print("Both are drawings: what the models make of them means nothing.")
-    return 0 if answer["Result"] == "Success" and "result_code" in measured else 1
+    if volumes:
+        console.print(f"A synthetic CT with its mask: {', '.join(str(path) for path in volumes)}")
+    went_well = answer["Result"] == "Success" and "result_code" in measured and volumes != []
+    return 0 if went_well else 1
 
 
 async def _single_inference(port: int, token: str, output: Path) -> dict[str, object]:
@@ -97,6 +104,29 @@ async def _predict(port: int, key: str, output: Path) -> dict[str, Any]:
     if rendered := answer.pop("rendered_image", None):
         (output / MEASURED).write_bytes(base64.b64decode(rendered))
     return answer
+
+
+async def _generate(port: int, output: Path) -> list[Path]:
+    """Generate a volume with its mask; both files go into the folder."""
+    body = {
+        "num_output_samples": 1,
+        "body_region": ["abdomen"],
+        "anatomy_list": ["liver", "spleen"],
+        "output_size": [256, 256, 128],
+        "spacing": [1.5, 1.5, 1.5],
+        "seed": 1,
+    }
+    timeout = aiohttp.ClientTimeout(total=GENERATION_SECONDS)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.post(f"http://127.0.0.1:{port}/v1/maisi/run", json=body) as response,
+    ):
+        if response.status != 200:
+            return []
+        archive = await response.read()
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        opened.extractall(output)
+        return [output / name for name in opened.namelist()]
 
 
 async def _ready(canary: Canary) -> None:

@@ -22,7 +22,7 @@ NAMES = (
 @pytest.fixture
 def ports(monkeypatch, no_environment):
     """Set free ports, of a machine that has what is needed and runs nothing."""
-    found = dict(zip(NAMES, free_ports(6), strict=True))
+    found = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
     for name, port in found.items():
         monkeypatch.setenv(f"RADGATE_{name}", str(port))
     monkeypatch.setenv("RADGATE_TRITON_URL", "127.0.0.1:9")

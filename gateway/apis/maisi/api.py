@@ -21,14 +21,13 @@ from gateway.errors import ModelUnavailable, NotFound
 from gateway.files.roots import Roots
 from gateway.jobs.engine import JobEngine, JobState
 from gateway.outbound.upload import Uploads
-from gateway.settings import Settings
+from gateway.settings import MAISI_MODELS, Settings
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 """This API's OpenAPI 3.1 document, kept by hand: the contract is not ours to generate."""
 SWEEP_SECONDS = 600.0
-MODELS = (MODEL, "maisi_mask", "maisi_latent", "maisi_decode")
 
 
 @contextlib.asynccontextmanager
@@ -96,7 +95,7 @@ async def require_models(triton: TritonClient) -> None:
     ------
     ModelUnavailable
     """
-    for model in MODELS:
+    for model in MAISI_MODELS:
         if not await triton.ready(model):
             raise ModelUnavailable(f"{model} is not available")
 
