@@ -99,6 +99,9 @@ class Settings(BaseSettings):
         description="Measure photos of screens; off until their corners are found well enough",
     )
     vhs_pop_models: int = Field(5, ge=1, description="`pop_models_loaded` of /v3/health when all is well")
+    vhs_pop_sessions: int = Field(
+        100, ge=0, description="Capture sessions of one account that are open at a time; 0: any number"
+    )
     vhs_rectify_workers: int = Field(
         default_factory=_default_workers, ge=1, description="Processes that straighten photos of screens"
     )

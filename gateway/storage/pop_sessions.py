@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, insert, literal, or_, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.storage.tables import pop_bodies, pop_sessions
+from gateway.storage.tables import accounts, pop_bodies, pop_sessions
 
 ACTIVE, COMPLETE, FAILED = "active", "complete", "failed"
 BEST, ANSWER = "best", "answer"
@@ -68,6 +68,23 @@ async def add(
     values = {"id": session_id, "account_id": account_id, "state": ACTIVE}
     times = {"expires_at": expires_at, "erase_at": erase_at}
     await connection.execute(insert(pop_sessions).values(**values, **times))
+
+
+async def open_until(connection: AsyncConnection, account_id: str, *, now: datetime) -> list[datetime]:
+    """Tell when each open session of an account ends at the latest, the first to end first.
+
+    Until the transaction ends nobody else asks this of the account: what is added then is counted.
+    """
+    # Not as strong as FOR UPDATE: rows that refer to the account can be written meanwhile.
+    await connection.execute(
+        select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True)
+    )
+    statement = (
+        select(_t.expires_at)
+        .where(_t.account_id == account_id, _t.state == ACTIVE, _t.expires_at > now)
+        .order_by(_t.expires_at)
+    )
+    return list(await connection.scalars(statement))
 
 
 async def find(

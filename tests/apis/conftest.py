@@ -212,7 +212,8 @@ def vhs_api(vhs_triton, database, ledger, clock, canary, no_environment, tmp_pat
         service.on_failure = lambda: canary.doubt("vhs")
         pop = None
         if settings.vhs_pop:
-            pop = pop_parts_of(instance, service, charges, SessionStore(database, clock=clock))
+            store = SessionStore(database, clock=clock, most_open=settings.vhs_pop_sessions)
+            pop = pop_parts_of(instance, service, charges, store)
             made.append(pop.rectifier)
         parts = parts_of(instance, service, ledger, charges, pop)
         return settings, vhs.api_of(settings, parts._replace(heartbeat_seconds=heartbeat_seconds))

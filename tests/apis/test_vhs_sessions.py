@@ -589,3 +589,49 @@ async def test_starts_with_an_empty_body_of_either_kind(vhs_client, key):
 async def test_no_session_is_started_while_its_models_are_away(post, canary):
     canary.doubt("screen")
     assert await post("/v3/pop-session/start") == (503, {"error": "PoP pipeline not available"})
+
+
+# How many at a time
+
+
+@pytest.fixture
+async def starting(serve_vhs):
+    """Serve with at most two open sessions an account; gives what starts one with a key."""
+    client = await serve_vhs(vhs_pop_sessions=2)
+
+    async def start(key):
+        headers = {"x-api-key": key, "Content-Type": "application/json"}
+        response = await client.post("/v3/pop-session/start", data=b"{}", headers=headers)
+        return response.status, await response.json(), response.headers.get("Retry-After")
+
+    return start
+
+
+async def test_an_account_has_so_many_sessions_open_and_no_more(starting, key, new_key, clock):
+    assert (await starting(key))[0] == 200
+    clock.advance(seconds=100)
+    assert (await starting(key))[0] == 200
+    assert await starting(await new_key()) == (429, {"error": "Too many open sessions"}, "200")
+    assert (await starting(await new_key("Another")))[0] == 200
+    clock.advance(seconds=200)
+    assert (await starting(key))[0] == 200
+    assert (await starting(key))[0] == 429
+
+
+async def test_a_session_that_has_ended_makes_room(starting, key, new_key, database, clock):
+    ids = [(await starting(key))[1]["session_id"] for _ in range(2)]
+    assert (await starting(key))[0] == 429
+    await _execute(database, "UPDATE pop_sessions SET state = 'failed' WHERE id = :id", id=ids[0])
+    assert (await starting(key))[0] == 200
+
+
+async def test_without_a_limit_there_is_none(serve_vhs, key):
+    client = await serve_vhs(vhs_pop_sessions=0)
+    for _ in range(3):
+        response = await client.post("/v3/pop-session/start", json={}, headers={"x-api-key": key})
+        assert response.status == 200
+
+
+async def _execute(database, statement, **values):
+    async with database.write() as connection:
+        await connection.execute(text(statement), values)

@@ -26,6 +26,7 @@ from tests.storage.databases import KINDS, empty_database
 
 FRAMES = [photo(level) for level in range(100, 110)]
 PARALLEL = 10
+MOST_OPEN = 3
 
 
 @pytest.fixture(params=KINDS)
@@ -49,7 +50,7 @@ async def gateways(databases, vhs_triton, canary, no_environment, tmp_path, aioh
             pipeline = Pipeline(vhs_triton, instance.admissions.of("vhs", in_flight=4))
             ledger = Ledger(database, settings.data_dir / "voids")
             charges = Charges(ledger, model_version=settings.vhs_model_version)
-            pop = pop_parts_of(instance, pipeline, charges, SessionStore(database))
+            pop = pop_parts_of(instance, pipeline, charges, SessionStore(database, most_open=MOST_OPEN))
             stack.callback(pop.rectifier.close)
             api = vhs.api_of(settings, parts_of(instance, pipeline, ledger, charges, pop))
             clients.append(await aiohttp_client(public_applications(settings, [api])[settings.port]))
@@ -121,3 +122,14 @@ async def test_ten_frames_at_once_fail_a_session_once(session, databases, pipeli
     assert failed[0]["error"] == "max_consecutive_failures_exceeded"
     assert (failed[0]["frame_index"], failed[0]["billing"]["billable"]) == (5, False)
     assert await counted(databases) == ["no_valid_vhs"]
+
+
+async def test_starts_at_once_at_both_gateways_open_no_more_than_an_account_may(gateways, key):
+    headers = {"x-api-key": key}
+
+    async def start(number):
+        response = await gateways[number % 2].post("/v3/pop-session/start", json={}, headers=headers)
+        return response.status
+
+    statuses = await asyncio.gather(*(start(number) for number in range(PARALLEL)))
+    assert sorted(statuses) == [200] * MOST_OPEN + [429] * (PARALLEL - MOST_OPEN)

@@ -40,7 +40,8 @@ async def vhs(instance: Instance) -> AsyncIterator[Api]:
     async with contextlib.AsyncExitStack() as stack:
         pop = None
         if settings.vhs_pop:
-            pop = pop_parts_of(instance, pipeline, charges, SessionStore(instance.database))
+            store = SessionStore(instance.database, most_open=settings.vhs_pop_sessions)
+            pop = pop_parts_of(instance, pipeline, charges, store)
             instance.canary.watch(SCREEN, pop.screens.canary)
             stack.callback(pop.rectifier.close)
             await stack.enter_async_context(in_background(pop.sessions.store.run()))

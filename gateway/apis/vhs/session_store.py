@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 
-from gateway.errors import Conflict, InferenceTimeout, InvalidRequest, NotFound
+from gateway.errors import Conflict, InferenceTimeout, InvalidRequest, NotFound, RateLimited
 from gateway.storage import pop_sessions
 from gateway.storage.clock import read_clock
 from gateway.storage.engine import Database
@@ -31,6 +32,7 @@ TIMEOUT_SECONDS = 20.0
 TIDY_SECONDS = 60.0
 
 IN_WORK = "A frame of this session is in progress"
+TOO_MANY = "Too many open sessions"
 OTHER_PATIENT = "uuid must stay the same within a session"
 
 
@@ -58,18 +60,33 @@ class SessionStore:
         Shared with other gateways, where it is PostgreSQL.
     clock
         Gives the time within a transaction: the database's, unless a test turns it.
+    most_open
+        Sessions of one account at a time; 0 for any number.
     """
 
-    def __init__(self, database: Database, *, clock: Clock = read_clock) -> None:
+    def __init__(self, database: Database, *, clock: Clock = read_clock, most_open: int = 0) -> None:
         self._database = database
         self._clock = clock
+        self._most_open = most_open
 
     async def start(self, account: str) -> str:
-        """Begin a session; gives its id."""
+        """Begin a session; gives its id.
+
+        Raises
+        ------
+        RateLimited
+            The account has as many open as it may; it says when the first of them ends by itself.
+        """
 
         async def start(connection: Connection) -> str:
             session_id = secrets.token_hex(8)
-            expires_at = await self._clock(connection) + TTL
+            now = await self._clock(connection)
+            if self._most_open:
+                ends = await pop_sessions.open_until(connection, account, now=now)
+                if len(ends) >= self._most_open:
+                    seconds = math.ceil((ends[0] - now).total_seconds())
+                    raise RateLimited(TOO_MANY, retry_after_seconds=max(seconds, 1))
+            expires_at = now + TTL
             times = {"expires_at": expires_at, "erase_at": expires_at + KEPT}
             await pop_sessions.add(connection, session_id, account, **times)
             return session_id
