@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -24,7 +25,29 @@ from gateway.triton.admission import Admission
 from tests.dicom_files import dicom_file, film
 from tests.fakes.triton import FakeTriton, chest_xray_answer
 
+FAKE_GPU = Path(__file__).parent / "fakes" / "gpu"
 SECRET = "a secret of the tests, thirty-two bytes long or more"
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch):
+    """A machine with CuPy and TensorRT, for this process and those it starts; sets their variables."""
+    names = ("cupy", "cupyx", "tensorrt")
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+            del sys.modules[name]
+
+    def set_variables(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        forget()
+
+    forget()
+    monkeypatch.syspath_prepend(str(FAKE_GPU))
+    monkeypatch.setenv("PYTHONPATH", str(FAKE_GPU))
+    yield set_variables
+    forget()
 
 
 class NoJobs:

@@ -32,10 +32,11 @@ def _sentences(error: Exception) -> list[str]:
     from gateway.accounts.secrets import SecretRefused
     from gateway.settings import faults
     from gateway.triton.installation import TritonNotInstalled
+    from gateway.triton.networks.engine import EngineUnfit
 
     if isinstance(error, ValidationError):
         return faults(error)
-    ours = SecretRefused | TritonNotInstalled | OSError | GatewayError
+    ours = SecretRefused | TritonNotInstalled | EngineUnfit | OSError | GatewayError
     return [str(error)] if isinstance(error, ours) else []
 
 
@@ -50,17 +51,25 @@ keys_app = typer.Typer(no_args_is_help=True, help="API keys for the VHS API.")
 jobs_app = typer.Typer(no_args_is_help=True, help="Durable jobs: inference requests, bulk folders.")
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts that are billed, and their terms.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, with both sides of a comparison in one run.")
+models_app = typer.Typer(no_args_is_help=True, help="Networks and their TensorRT engines.")
 train_app = typer.Typer(no_args_is_help=True, help="Train the models that come with RadGate (extra: train).")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(keys_app, name="keys")
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(models_app, name="models")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 Account = Annotated[str, typer.Argument(help="Name of the account, such as a clinic's.")]
 KeyId = Annotated[str, typer.Argument(help="The key's id: what comes after rad_live_, or keys list shows.")]
+Networks = Annotated[list[str] | None, typer.Argument(metavar="MODEL…", help="Networks; default: all.")]
+Repository = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, help="Triton's folder of models; default: the settings'."),
+]
+BuildSeconds = Annotated[float, typer.Option(min=1, help="How long one network may take.")]
 JobId = Annotated[str, typer.Argument(help="The job's id, with or without dashes.")]
 TierOption = Annotated[
     Literal["paygo", "starter", "professional", "enterprise"] | None,
@@ -281,6 +290,85 @@ def demo(
     from tools.demo import demo as run
 
     raise typer.Exit(run(output))
+
+
+@models_app.command("ls")
+def list_models(repository: Repository = None, as_json: AsJson = False) -> None:
+    """List networks, and whether an engine of each was built."""
+    from tools.models.states import list_models as run
+
+    raise typer.Exit(run(_repository(repository), as_json=as_json))
+
+
+@models_app.command("build")
+def build_models(
+    models: Networks = None,
+    repository: Repository = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="Folder for a copy of the repository, which Triton serves with --model-config-name=gpu; a "
+            "network without an engine loses its GPU variant there. Default: install in the repository.",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, help="Where engines are kept; machines may share it. Default: DATA_DIR/engines."
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["fp16", "fp32"], typer.Option(help="fp16 between the convolutions, or fp32 throughout.")
+    ] = "fp16",
+    timeout_seconds: BuildSeconds = 1800,
+    as_json: AsJson = False,
+) -> None:
+    """Build TensorRT engines for this GPU; exit code 1 when a network is left to its CPU variant."""
+    from gateway.settings import Settings
+    from tools.models.build import build as run
+
+    if models and output:
+        raise typer.BadParameter("a copy of the repository needs every network's engine: name none")
+    code = run(
+        models or [],
+        repository=_repository(repository),
+        cache=cache or Settings().data_dir / "engines",
+        output=output,
+        precision=precision,
+        timeout_seconds=timeout_seconds,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+@models_app.command("verify")
+def verify_models(
+    models: Networks = None,
+    repository: Repository = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Run each engine again and compare it with ONNX Runtime.")
+    ] = False,
+    timeout_seconds: BuildSeconds = 600,
+    as_json: AsJson = False,
+) -> None:
+    """Check engines; exit code 1 when one failed or changed, or where there is a GPU, is missing."""
+    from tools.models.states import verify as run
+
+    code = run(
+        models or [],
+        repository=_repository(repository),
+        compare=compare,
+        timeout_seconds=timeout_seconds,
+        as_json=as_json,
+    )
+    raise typer.Exit(code)
+
+
+def _repository(given: Path | None) -> Path:
+    from gateway.settings import Settings
+
+    return given or Settings().model_repository
 
 
 @bench_app.command("chest-xray")

@@ -16,6 +16,7 @@ from gateway.accounts.secrets import SecretRefused
 from gateway.apis.chest_xray import token_verifier
 from gateway.settings import Settings, faults
 from gateway.triton.installation import Installation, TritonNotInstalled
+from tools.models.health import gpu_findings
 from tools.preflight import problems
 
 
@@ -51,6 +52,7 @@ def _checks() -> Iterator[Check]:
     if not settings.triton_url:
         yield _check("embedded Triton", lambda: f"found {Installation.find().server}")
     yield _check("models", lambda: _models(settings))
+    yield from (Check(*finding) for finding in gpu_findings(settings))
     yield _check("token secret", lambda: _secret(settings))
     is_running = _answers(settings, "/live")
     yield Check("instance", True, "running" if is_running else "not running")

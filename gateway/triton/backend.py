@@ -108,6 +108,23 @@ def call(model: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -
             yield tensors
 
 
+def report_runtime(model: str, runtime: str) -> Any:
+    """Show at Triton's metrics port what runs a network, so that one left to the CPU beside a GPU is seen.
+
+    Returns the metric, which is shown as long as it is kept.
+    """
+    import triton_python_backend_utils as pb_utils
+
+    family = pb_utils.MetricFamily(
+        name="radgate_network_runtime",
+        description="1 for what runs a network in a Python model: tensorrt, cuda or cpu",
+        kind=pb_utils.MetricFamily.GAUGE,
+    )
+    metric = family.Metric(labels={"model": model, "runtime": runtime})
+    metric.set(1)
+    return family, metric
+
+
 def text(value: object) -> np.ndarray:
     """Pack a JSON document into one TYPE_STRING element, shape (1,), dtype object."""
     return np.array([json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()], np.object_)

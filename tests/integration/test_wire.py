@@ -1,6 +1,7 @@
 """Triton's door: what it refuses, in which words, and who may knock."""
 
 import re
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,3 +189,10 @@ def test_triton_and_its_stubs_hold_no_secret_in_their_environment(instance):
     for each in instance.processes()[1:]:
         environment = Path(f"/proc/{each.pid}/environ").read_bytes()
         assert secret not in environment and b"RADGATE_JWT" not in environment, each.command
+
+
+def test_tritons_metrics_say_what_runs_each_network(instance):
+    with urllib.request.urlopen(f"http://127.0.0.1:{instance.metrics_port}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    for model in ("chest_xray_classifier", "screen_corners", "vhs_landmarks"):
+        assert f'radgate_network_runtime{{model="{model}",runtime="cpu"}} 1' in lines

@@ -91,3 +91,11 @@ def test_a_batch_that_fails_is_refused_as_a_whole_and_raises_nothing(broken):
 def test_packs_json_and_bytes():
     assert json.loads(backend.text({"name": "山田"})[0]) == {"name": "山田"}
     assert backend.octets(b"\x01\x02").tolist() == [1, 2]
+
+
+def test_shows_what_runs_a_network(pb_utils):
+    kept = backend.report_runtime("vhs_landmarks", "cpu")
+    assert kept
+    assert pb_utils.MetricFamily.shown == {
+        ("radgate_network_runtime", ("model", "vhs_landmarks"), ("runtime", "cpu")): 1
+    }

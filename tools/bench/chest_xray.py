@@ -23,6 +23,7 @@ from rich.table import Table
 from tools.bench.direct_client import DirectClient
 from tools.bench.films import bench_films
 from tools.bench.instance import Instance, running_instance
+from tools.bench.runtimes import sentence
 from tools.bench.script import running_script, script_rate
 from tools.bench.stages import stage_seconds
 
@@ -155,6 +156,7 @@ def _report(
         },
         "one_at_a_time_ms": {"median": statistics.median(latencies), "max": max(latencies)},
         "stages_ms": {stage: seconds * 1000 for stage, seconds in stages.items()},
+        "networks": instance.networks,
         "start_to_ready_seconds": instance.start_seconds,
         "idle_memory_mib": instance.idle_memory_mib,
     }
@@ -175,7 +177,7 @@ def _print(report: dict[str, Any]) -> None:
     stages = Table("Stage of one film on one core", "Milliseconds (median)")
     for stage, milliseconds in report["stages_ms"].items():
         stages.add_row(stage, f"{milliseconds:.1f}")
-    console.print(rates, ratios, stages)
+    console.print(rates, ratios, stages, sentence(report["networks"], report["stages_ms"]))
     latency = report["one_at_a_time_ms"]
     console.print(
         f"One film at a time: {latency['median']:.0f} ms median, {latency['max']:.0f} ms at most. "

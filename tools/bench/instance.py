@@ -14,6 +14,7 @@ import aiohttp
 from gateway.accounts.secrets import secret_from
 from gateway.accounts.tokens import issue
 from tools.at_hand import free_ports
+from tools.bench.runtimes import network_runtimes
 
 READY_SECONDS = 60.0
 
@@ -31,6 +32,8 @@ class Instance(NamedTuple):
     token: str
     start_seconds: float
     idle_memory_mib: float
+    networks: dict[str, str]
+    """What runs each network: `tensorrt`, `cuda` or `cpu`."""
 
 
 @contextlib.asynccontextmanager
@@ -73,6 +76,7 @@ async def running_instance(data_dir: Path, **settings: str) -> AsyncIterator[Ins
             issue("bench", secret=secret_from(None, data_dir / "secrets" / "jwt_secret"), days=1),
             start_seconds,
             memory_mib(process.pid),
+            await network_runtimes(ports["TRITON_METRICS_PORT"]),
         )
     finally:
         process.terminate()

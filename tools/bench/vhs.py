@@ -26,6 +26,7 @@ from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
 from gateway.imaging.vhs.result import NOT_MEASURABLE, REJECTED
 from tools.bench.instance import Instance, running_instance
+from tools.bench.runtimes import sentence
 from tools.bench.vhs_films import bench_films
 from tools.bench.vhs_stages import stage_seconds
 
@@ -189,6 +190,7 @@ def _report(
         },
         "bars": BARS,
         "stages_ms": {stage: seconds * 1000 for stage, seconds in stages.items()},
+        "networks": instance.networks,
         "start_to_ready_seconds": instance.start_seconds,
         "idle_memory_mib": instance.idle_memory_mib,
     }
@@ -214,7 +216,7 @@ def _print(report: dict[str, Any]) -> None:
     stages = Table("Stage of one film on one core", "Milliseconds (median)")
     for stage, milliseconds in report["stages_ms"].items():
         stages.add_row(stage, f"{milliseconds:.1f}")
-    console.print(figures, stages)
+    console.print(figures, stages, sentence(report["networks"], report["stages_ms"]))
     console.print(
         f"Start to ready: {report['start_to_ready_seconds']:.1f} s. "
         f"Idle memory of everything: {report['idle_memory_mib']:.0f} MiB."

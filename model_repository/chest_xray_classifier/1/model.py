@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.triton.backend import respond_batched
+from gateway.triton.backend import report_runtime, respond_batched
 from gateway.triton.networks import Network
 
 
@@ -11,6 +11,7 @@ class TritonPythonModel:
 
     def initialize(self, args):
         self._network = Network(Path(__file__).with_name("model.onnx"))
+        self._runtime = report_runtime(args["model_name"], self._network.runtime)
 
     def execute(self, requests):
         return respond_batched(requests, self._network.run)

@@ -1,0 +1,1 @@
+"""Triton's networks as TensorRT engines: built where they run, compared, installed, looked at."""
