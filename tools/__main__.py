@@ -321,6 +321,9 @@ def build_models(
     precision: Annotated[
         Literal["fp16", "fp32"], typer.Option(help="fp16 between the convolutions, or fp32 throughout.")
     ] = "fp16",
+    server_tensorrt: Annotated[
+        str, typer.Option(metavar="VERSION", help="Refuse to build where this is not Python's TensorRT.")
+    ] = "",
     timeout_seconds: BuildSeconds = 1800,
     as_json: AsJson = False,
 ) -> None:
@@ -336,6 +339,7 @@ def build_models(
         cache=cache or Settings().data_dir / "engines",
         output=output,
         precision=precision,
+        server_tensorrt=server_tensorrt,
         timeout_seconds=timeout_seconds,
         as_json=as_json,
     )

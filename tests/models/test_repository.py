@@ -7,6 +7,8 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
+from gateway.triton.networks.engine import plan_name
+
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 MODELS = sorted(folder.name for folder in REPOSITORY.iterdir() if folder.is_dir())
 FORBIDDEN = ("priority_levels", "default_queue_policy", "priority_queue_policy", "default_priority_level")
@@ -102,6 +104,32 @@ def test_variants_keep_the_contract(model, path):
     assert variant.max_batch_size == config.max_batch_size
     for direction in ("input", "output"):
         assert tensors(variant, direction) == tensors(config, direction)
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_networks_have_a_gpu_variant(model):
+    """It differs from the CPU variant in what runs it and how, and names plans as they are installed."""
+    variant = config_of(model, "configs/gpu.pbtxt")
+    kind = model_config_pb2.ModelInstanceGroup.Kind
+    assert variant.platform == "tensorrt_plan"
+    assert [kind.Name(group.kind) for group in variant.instance_group] == ["KIND_GPU"]
+    assert variant.version_policy == CONFIGS[model].version_policy
+    assert len(variant.cc_model_filenames) >= 10
+    for capability, name in variant.cc_model_filenames.items():
+        assert name == plan_name(capability)
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_gpu_variants_warm_up_the_sizes_of_batches_that_graphs_are_captured_for(model):
+    variant = config_of(model, "configs/gpu.pbtxt")
+    expected = tensors(variant, "input")
+    sizes = {sample.batch_size for sample in variant.model_warmup}
+    assert {1, variant.max_batch_size} <= sizes
+    assert max(variant.dynamic_batching.preferred_batch_size) <= variant.max_batch_size
+    for sample in variant.model_warmup:
+        name_of = model_config_pb2.DataType.Name
+        given = {name: (name_of(value.data_type), tuple(value.dims)) for name, value in sample.inputs.items()}
+        assert given == expected
 
 
 def test_network_input_is_what_the_pipeline_prepares():

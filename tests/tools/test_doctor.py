@@ -9,9 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.triton.installation import Installation, TritonNotInstalled
+from gateway.triton.networks.engine import Manifest
+from tests.onnx_graphs import toy_repository
 from tools import doctor as doctor_module
 from tools.__main__ import app
 from tools.at_hand import free_ports
+from tools.models import health
 
 NAMES = (
     "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "MAISI_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT",
@@ -163,3 +166,50 @@ def test_asks_a_running_instance_whether_it_is_ready(doctor, ports, ready, code)
         thread.join()
     assert (found, checks["pipelines"][0]) == (code, ready == 200)
     assert "ports" not in checks  # its own
+
+
+def test_says_that_there_is_no_gpu_and_no_engine(doctor, monkeypatch, tmp_path):
+    monkeypatch.setattr(health, "DRIVER", tmp_path / "none")
+    _, checks = doctor()
+    assert checks["GPU"] == (True, "no NVIDIA driver here: networks run on the CPU")
+    assert checks["engines"][0]
+    assert "vhs_landmarks none" in checks["engines"][1]
+
+
+@pytest.fixture
+def gpu_machine(monkeypatch, tmp_path, ports, fake_gpu):
+    """A machine with a GPU and a repository of one network."""
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95")
+    monkeypatch.setattr(health, "DRIVER", tmp_path / "version")
+    monkeypatch.setenv("RADGATE_MODEL_REPOSITORY", str(toy_repository(tmp_path / "models")))
+    fake_gpu()
+    return tmp_path / "models" / "toy" / "1"
+
+
+def test_names_the_gpu_and_tensorrt(doctor, gpu_machine):
+    code, checks = doctor()
+    assert (code, checks["engines"]) == (0, (True, "TensorRT: toy none"))
+    assert checks["GPU"] == (True, "NVIDIA H100 80GB HBM3, compute capability 9.0, TensorRT 11.4.0.106")
+
+
+def test_a_driver_without_a_gpu_is_a_fault(doctor, gpu_machine, fake_gpu):
+    fake_gpu(FAKE_GPU="none")
+    code, checks = doctor()
+    assert (code, checks["GPU"][0]) == (1, False)
+    assert checks["GPU"][1].startswith("an NVIDIA driver is here, but CUDA finds no GPU")
+
+
+def test_an_engine_that_failed_is_a_fault(doctor, gpu_machine):
+    made_of = {"target": {}}
+    failed = Manifest("toy", "failed", "key", made_of, reason="it differs from ONNX Runtime")
+    (gpu_machine / "model.sm90.plan.json").write_bytes(failed.written())
+    code, checks = doctor()
+    assert (code, checks["engines"][0]) == (1, False)
+    assert checks["engines"][1] == "toy: it differs from ONNX Runtime. Run radgate models build"
+
+
+def test_the_embedded_triton_has_no_tensorrt_backend(doctor, monkeypatch):
+    monkeypatch.delenv("RADGATE_TRITON_URL")
+    monkeypatch.setenv("RADGATE_TRITON_MODEL_CONFIG_NAME", "gpu")
+    code, checks = doctor()
+    assert (code, checks["GPU variant"][0]) == (1, False)

@@ -135,12 +135,14 @@ def build(
     cache: Path,
     output: Path | None,
     precision: parity.Precision,
+    server_tensorrt: str,
     timeout_seconds: float,
     as_json: bool,
 ) -> int:
     """Build and install; 0 when every network has its engine, 1 when one is left to the CPU variant."""
     networks_of(repository, models)  # refuses a wrong name before a GPU is looked for
     builder = Builder(EngineCache(cache), precision=precision, timeout_seconds=timeout_seconds)
+    _require_version(builder.target.tensorrt, server_tensorrt)
     served = copied(repository, output) if output else repository
     results = []
     for network in networks_of(served, models):
@@ -153,6 +155,12 @@ def build(
         results.append(result)
     _print(results, as_json=as_json)
     return FELL_BACK if any(result.manifest.outcome == "failed" for result in results) else 0
+
+
+def _require_version(here: str, server: str) -> None:
+    """Refuse to build plans that the server cannot load: one is good for one version of TensorRT."""
+    if server and here.split(".")[:3] != server.split(".")[:3]:
+        raise EngineUnfit(f"Python's TensorRT is {here}, the server's {server}: install the server's version")
 
 
 def _print(results: Sequence[Result], *, as_json: bool) -> None:

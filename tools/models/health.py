@@ -21,21 +21,21 @@ class Finding(NamedTuple):
     detail: str
 
 
-def gpu_findings(settings: Settings, *, driver: Path = DRIVER) -> Iterator[Finding]:
+def gpu_findings(settings: Settings) -> Iterator[Finding]:
     """Look at the GPU, what would run networks on it, and their engines."""
     if settings.triton_model_config_name and not settings.triton_url:
         yield Finding(
             "GPU variant",
             False,
-            "the embedded Triton has no TensorRT backend: unset RADGATE_TRITON_MODEL_CONFIG_NAME (the networks "
+            "the embedded Triton has no TensorRT backend: unset RADGATE_TRITON_MODEL_CONFIG_NAME (networks "
             "then find their engines themselves), or set RADGATE_TRITON_URL to a Triton that has one",
         )
-    yield _gpu(driver)
+    yield _gpu()
     yield _engines(settings)
 
 
-def _gpu(driver: Path) -> Finding:
-    if not driver.exists():
+def _gpu() -> Finding:
+    if not DRIVER.exists():
         return Finding("GPU", True, "no NVIDIA driver here: networks run on the CPU")
     try:
         target = this_target()

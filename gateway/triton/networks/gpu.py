@@ -15,7 +15,7 @@ def this_target() -> Target:
         import cupy
         import tensorrt
     except ImportError as error:
-        raise EngineUnfit(f"the extra `gpu` is not installed ({error})") from error
+        raise EngineUnfit(f"the extras `gpu` and `tensorrt` are not installed ({error})") from error
     runtime = cupy.cuda.runtime
     try:
         properties = runtime.getDeviceProperties(0)

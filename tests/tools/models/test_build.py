@@ -228,10 +228,19 @@ def test_without_a_gpu_it_says_so_and_touches_nothing(models, fake_gpu, tmp_path
     assert not output.exists()
 
 
+def test_refuses_to_build_for_a_server_of_another_version(models, fake_gpu, repository):
+    fake_gpu(FAKE_TENSORRT="10")
+    code, _, stderr = models("build", "--server-tensorrt", "11.1.0.106")
+    assert code == 2
+    assert "Python's TensorRT is 10.13.3.9, the server's 11.1.0.106" in stderr
+    assert not list(repository.rglob("*.plan*"))
+    assert models("build", "--server-tensorrt", "10.13.3").exit_code == 0
+
+
 def test_without_the_extra_it_says_which(models):
     code, _, stderr = models("build")
     assert code == 2
-    assert "the extra `gpu` is not installed" in stderr
+    assert "the extras `gpu` and `tensorrt` are not installed" in stderr
 
 
 def test_refuses_a_network_that_is_not_there(models, fake_gpu):
