@@ -99,7 +99,8 @@ def blurred(mask: np.ndarray, sigma_mm: float, spacing_mm: np.ndarray) -> np.nda
         out[:, :, k] = cv2.GaussianBlur(volume[:, :, k], (0, 0), sigmaX=sy, sigmaY=sx)
     flat = out.reshape(-1, out.shape[2])
     if sz > 0.2:
-        flat = cv2.GaussianBlur(flat, (2 * int(np.ceil(3 * sz)) + 1, 1), sigmaX=sz, sigmaY=1e-3)
+        size = (2 * int(np.ceil(3 * sz)) + 1, 1)
+        flat = np.asarray(cv2.GaussianBlur(flat, size, sigmaX=sz, sigmaY=1e-3), np.float32)
     return np.asarray(flat.reshape(volume.shape))
 
 
@@ -117,7 +118,7 @@ def body_mask(labels: np.ndarray) -> np.ndarray:
     inside = np.empty(labels.shape, bool)
     for k in range(labels.shape[2]):
         framed = np.pad((labels[:, :, k] == 0).astype(np.uint8), 1, constant_values=1)
-        cv2.floodFill(framed, None, (0, 0), 2)
+        cv2.floodFill(framed, None, (0, 0), (2.0,))
         inside[:, :, k] = framed[1:-1, 1:-1] != 2
     return inside
 
