@@ -53,6 +53,7 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
         server = await _embedded(settings, stack)
         triton = TritonClient(server.url if server else settings.triton_url)
         stack.push_async_callback(triton.close)
+        await stack.enter_async_context(in_background(triton.watch()))
         database = await open_database(settings.database, pool_size=settings.database_pool_size)
         stack.push_async_callback(database.close)
         canary = Canary({}, server)
@@ -78,6 +79,7 @@ def _job_engine(settings: Settings, database: Database) -> DurableJobEngine:
         kinds={},
         queues={},
         executor_id=settings.executor,
+        runs_jobs=settings.role != "gateway",
         retention=timedelta(days=settings.job_retention_days),
         dead_after=timedelta(seconds=settings.executor_timeout_seconds),
     )
@@ -128,7 +130,8 @@ def _when_stopping(call: Callable[[], Awaitable[None]]) -> Callable[[web.Applica
 
 @contextlib.asynccontextmanager
 async def _listening(settings: Settings, apis: Sequence[Api], canary: Canary) -> AsyncIterator[None]:
-    sites = [(settings.host, port, app) for port, app in public_applications(settings, apis).items()]
+    public = {} if settings.role == "worker" else public_applications(settings, apis)
+    sites = [(settings.host, port, app) for port, app in public.items()]
     sites.append((settings.admin_host, settings.admin_port, admin_application(lambda: canary.ready)))
     runners = [await _listen(*site, settings.shutdown_timeout_seconds) for site in sites]
     try:

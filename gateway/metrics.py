@@ -32,6 +32,12 @@ PIPELINE_READY = Gauge(
     "radgate_pipeline_ready", "Whether the last canary of a pipeline came back", ["pipeline"]
 )
 TRITON_RESTARTS = Counter("radgate_triton_restarts", "Restarts of the embedded Triton to heal a pipeline")
+TRITON_SERVERS = Gauge(
+    "radgate_triton_servers", "Tritons of several by whether they are sent calls", ["state"]
+)
+TRITON_RETRIES = Counter(
+    "radgate_triton_retries", "Calls that went to another Triton because the first was away", ["model"]
+)
 JOBS_WAITING = Gauge("radgate_jobs_waiting", "Jobs that wait for their turn", ["queue"])
 JOBS_RUNNING = Gauge("radgate_jobs_running", "Jobs that run in this process", ["kind"])
 JOBS_ENDED = Counter("radgate_jobs_ended", "Jobs that ended in this process", ["kind", "state"])

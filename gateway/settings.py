@@ -6,6 +6,7 @@ environment.
 
 import ipaddress
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +24,10 @@ def _default_workers() -> int:
     return max(1, (os.cpu_count() or 2) // 2)
 
 
+_ADDRESS = r"(\[[0-9a-fA-F:.]+\]|[^\s,:/\[\]]+):\d{1,5}"
+_TRITON_URL = re.compile(rf"dns:///{_ADDRESS}|{_ADDRESS}(,{_ADDRESS})*|")
+
+
 class Settings(BaseSettings):
     """Settings of one instance; field `host` is the variable `RADGATE_HOST`, and so on."""
 
@@ -30,6 +35,9 @@ class Settings(BaseSettings):
         env_prefix="RADGATE_", env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
+    role: Literal["all", "gateway", "worker"] = Field(
+        "all", description="`gateway` answers and leaves jobs to others, `worker` runs jobs and has no API"
+    )
     data_dir: Path = Field(Path("var"), description="Folder of everything this instance keeps")
     host: str = Field("127.0.0.1", description="Address that the public ports bind to")
     port: Port = Field(8080, description="All APIs and their documentation")
@@ -37,7 +45,11 @@ class Settings(BaseSettings):
     admin_host: str = Field("127.0.0.1", description="Address of the admin port")
     admin_port: Port = Field(9090, description="/live, /ready and /metrics")
 
-    triton_url: str = Field("", description="host:port of an external Triton's gRPC; empty: embedded")
+    triton_url: str = Field(
+        "",
+        description="host:port of an external Triton's gRPC, several with commas between, or "
+        "dns:///host:port for all addresses of a name; empty: embedded",
+    )
     triton_grpc_port: Port = Field(8001, description="gRPC port of the embedded Triton")
     triton_metrics_port: Port = Field(8002, description="Metrics port of the embedded Triton")
     triton_model_config_name: str = Field("", description="`gpu` picks each model's configs/gpu.pbtxt")
@@ -46,6 +58,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in the data folder"
     )
+    database_url_file: Path | None = Field(None, description="File that holds the database URL instead")
     database_pool_size: int = Field(5, ge=3, description="Connections kept to PostgreSQL for our own tables")
     executor_id: str = Field(
         "", max_length=200, description="This process among those of one database, the same after a restart"
@@ -173,6 +186,13 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged")
 
+    @field_validator("triton_url")
+    @classmethod
+    def _addresses(cls, url: str) -> str:
+        if not _TRITON_URL.fullmatch(url):
+            raise ValueError("must be host:port, several of them with commas between, or dns:///host:port")
+        return url
+
     @field_validator("input_roots", "output_roots", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -185,6 +205,27 @@ class Settings(BaseSettings):
             if not root.is_absolute() or not root.is_dir():
                 raise ValueError(f"{root} must be the absolute path of a folder that exists")
         return roots
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_database_url(cls, values: Any) -> Any:
+        """Take the database's URL from its file, as container engines hand secrets over."""
+        path = values.get("database_url_file")
+        if not path or values.get("database_url"):
+            return values
+        try:
+            return {**values, "database_url": Path(path).read_text().strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"RADGATE_DATABASE_URL_FILE: {path} cannot be read") from error
+
+    @model_validator(mode="after")
+    def _roles_meet_in_a_database(self) -> "Settings":
+        if self.role != "all" and not self.database_url.get_secret_value():
+            raise ValueError(
+                f"role {self.role} needs a PostgreSQL that gateways and workers share: "
+                "set RADGATE_DATABASE_URL or RADGATE_DATABASE_URL_FILE"
+            )
+        return self
 
     @model_validator(mode="after")
     def _safe_beyond_loopback(self) -> "Settings":

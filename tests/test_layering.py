@@ -36,7 +36,7 @@ ALLOWED = {
     ),
 }
 ONLY_IN = {
-    "tritonclient": {"gateway/triton/client.py"},
+    "tritonclient": {"gateway/triton/client.py", "gateway/triton/servers.py"},
     "triton_python_backend_utils": {"gateway/triton/backend.py"},
     "onnxruntime": {"gateway/triton/networks/onnx_runtime.py"},
     "tensorrt": {"gateway/triton/networks"},

@@ -203,3 +203,42 @@ def test_serves_maisi_where_its_models_are(tmp_path):
     assert Settings(model_repository=tmp_path).serves_maisi
     assert not Settings(model_repository=tmp_path, maisi=False).serves_maisi
     assert Settings(model_repository=tmp_path / "none", maisi=True).serves_maisi
+
+
+# Clusters
+
+
+@pytest.mark.parametrize(
+    "url", ["", "triton:8001", "10.0.0.1:8001,10.0.0.2:8001", "[::1]:8001", "dns:///triton.radgate.svc:8001"]
+)
+def test_takes_one_triton_or_several(monkeypatch, url):
+    monkeypatch.setenv("RADGATE_TRITON_URL", url)
+    assert Settings().triton_url == url
+
+
+@pytest.mark.parametrize("url", ["triton", "http://triton:8000", "a:1,b", "dns://triton:8001", "a:1, b:2"])
+def test_refuses_what_leads_to_no_triton(monkeypatch, url):
+    monkeypatch.setenv("RADGATE_TRITON_URL", url)
+    with pytest.raises(ValidationError, match="must be host:port"):
+        Settings()
+
+
+def test_reads_the_database_url_from_a_file(monkeypatch, tmp_path):
+    (tmp_path / "url").write_text("postgresql://u:p@db/radgate\n")
+    monkeypatch.setenv("RADGATE_DATABASE_URL_FILE", str(tmp_path / "url"))
+    assert Settings().database == "postgresql://u:p@db/radgate"
+
+
+def test_names_a_database_url_file_that_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("RADGATE_DATABASE_URL_FILE", str(tmp_path / "url"))
+    with pytest.raises(ValidationError, match=r"RADGATE_DATABASE_URL_FILE: .*url cannot be read"):
+        Settings()
+
+
+@pytest.mark.parametrize("role", ["gateway", "worker"])
+def test_roles_need_a_database_to_meet_in(monkeypatch, role):
+    monkeypatch.setenv("RADGATE_ROLE", role)
+    with pytest.raises(ValidationError, match="needs a PostgreSQL"):
+        Settings()
+    monkeypatch.setenv("RADGATE_DATABASE_URL", "postgresql://u:p@db/radgate")
+    assert Settings().role == role

@@ -54,9 +54,12 @@ def _job(job_id: str) -> None:
 class DbosQueue:
     """A `DurableQueue`; see there for what its methods promise."""
 
-    def __init__(self, url: URL, *, queues: Mapping[str, int], executor_id: str) -> None:
+    def __init__(
+        self, url: URL, *, queues: Mapping[str, int], executor_id: str, runs_jobs: bool = True
+    ) -> None:
         self._url = url
         self._queues = queues
+        self._runs_jobs = runs_jobs
         self._executor_id = executor_id
         self._callers = ThreadPoolExecutor(CALLERS, "radgate-dbos")
         self._is_open = False
@@ -125,14 +128,15 @@ class DbosQueue:
         DBOS(config=self._config())
         _log_as_we_do()
         # Else it would take from the queues of other processes of this database, too.
-        DBOS.listen_queues(list(self._queues))
+        DBOS.listen_queues(list(self._queues) if self._runs_jobs else [])
         DBOS.launch()
         for name, concurrency in self._queues.items():
             DBOS.register_queue(
                 name,
                 worker_concurrency=concurrency,
                 polling_interval_sec=POLL_SECONDS,
-                on_conflict="always_update",
+                # How many run at a time is said by those who run them.
+                on_conflict="always_update" if self._runs_jobs else "never_update",
             )
 
     def _config(self) -> DBOSConfig:
@@ -159,6 +163,7 @@ def dbos_job_engine(
     kinds: MutableMapping[str, JobFunction],
     queues: MutableMapping[str, int],
     executor_id: str,
+    runs_jobs: bool = True,
     pools: Mapping[str, int] | None = None,
     retention: timedelta = timedelta(days=30),
     dead_after: timedelta = DEAD_AFTER,
@@ -173,6 +178,8 @@ def dbos_job_engine(
         How many jobs of each queue run in one process at a time. Names of `[a-z0-9_-]`, 3 at least.
     executor_id
         Unique among the processes of one database; a restarted process keeps its id.
+    runs_jobs
+        False where jobs are only accepted, watched and cancelled, and other processes run them.
     pools
         Threads for blocking or heavy code, by name, beside `default`.
     retention
@@ -180,7 +187,7 @@ def dbos_job_engine(
     dead_after
         When others may take the jobs of a process that gives no sign of life.
     """
-    queue = DbosQueue(queue_url(database.url), queues=queues, executor_id=executor_id)
+    queue = DbosQueue(queue_url(database.url), queues=queues, executor_id=executor_id, runs_jobs=runs_jobs)
     return DurableJobEngine(
         database,
         queue,

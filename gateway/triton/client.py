@@ -1,20 +1,19 @@
 """The gateway's side of the wire to Triton: calls and streams, arrays by name both ways.
 
-The only import of tritonclient. It uses the generated KServe v2 stubs rather than tritonclient's own
+It uses the generated KServe v2 stubs rather than tritonclient's own
 classes, which spend about half of a call's time on building Python objects.
 """
 
 import asyncio
 import functools
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 import numpy as np
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import service_pb2
 
 from gateway.errors import (
     GatewayError,
@@ -24,20 +23,13 @@ from gateway.errors import (
     ModelUnavailable,
     OutOfMemory,
 )
-from gateway.metrics import INFERENCE_SECONDS
+from gateway.metrics import INFERENCE_SECONDS, TRITON_RETRIES
+from gateway.triton.servers import AWAY, ServerLost, Servers, on_one
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 2**31 - 1
 LARGE_BYTES = 2**20
 """Inputs of more than this are put together in a thread."""
-CHANNEL_OPTIONS = [
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    # After a restart of Triton the next call must not wait out gRPC's two-minute back-off.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-]
 DATATYPES: dict[str, np.dtype] = {
     "UINT8": np.dtype(np.uint8),
     "INT16": np.dtype(np.int16),
@@ -51,33 +43,32 @@ DATATYPES: dict[str, np.dtype] = {
 _OUT_OF_MEMORY = "out of memory"
 _REFUSED = "refused: "
 """These two begin as in `gateway.triton.backend`."""
-_AWAY = re.compile(r"is not available|unknown model|not healthy|not ready|unavailable", re.IGNORECASE)
-"""What Triton itself says in a stream of a model that is not there."""
 _ABSENT = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT)
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
 
 class TritonClient:
-    """Calls to one Triton.
+    """Calls to Triton, or to the one of several that is least busy.
+
+    A unary call whose server is away goes to another one, once; a stream does not.
 
     Parameters
     ----------
     url
-        Host and port of its gRPC endpoint, without a scheme.
+        Of the gRPC endpoint, without a scheme: `host:port`, several with commas between, or
+        `dns:///host:port` for all addresses of a name; see `Servers`.
     """
 
     def __init__(self, url: str) -> None:
-        self._channel = grpc.aio.insecure_channel(url, options=CHANNEL_OPTIONS)
-        self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-        # As the stub's own, but for the serializer: see `_serialized`.
-        self._infer = self._channel.unary_unary(
-            "/inference.GRPCInferenceService/ModelInfer",
-            response_deserializer=service_pb2.ModelInferResponse.FromString,
-        )
+        self._servers = Servers(url)
+
+    async def watch(self) -> None:
+        """Look after the servers for ever, where there are several."""
+        await self._servers.watch()
 
     async def close(self) -> None:
-        """Close the connection."""
-        await self._channel.close()
+        """Close the connections."""
+        await self._servers.close()
 
     async def infer(
         self,
@@ -120,7 +111,15 @@ class TritonClient:
         outcome = "ok"
         try:
             request = await _serialized(model, inputs, version, outputs, parameters or {}, request_id)
-            response = await self._infer(request, timeout=timeout_seconds)
+            response = await on_one(
+                self._servers,
+                lambda server, seconds: server.infer(request, timeout=seconds),
+                timeout_seconds=timeout_seconds,
+                on_retry=TRITON_RETRIES.labels(model).inc,
+            )
+        except ServerLost as error:
+            outcome = "lost"
+            raise ModelUnavailable(f"{model} is not available") from error
         except grpc.aio.AioRpcError as error:
             outcome = error.code().name.lower()
             raise _gateway_error(model, error) from error
@@ -163,15 +162,19 @@ class TritonClient:
         outcome = "cancelled"
         request = _request(model, inputs, "", (), {}, request_id)
         # The header `triton_grpc_error` would have errors come with their code, and crashes Triton 24.10.
-        responses = self._stub.ModelStreamInfer(_one(request), timeout=timeout_seconds)
+        server = await self._servers.first()
+        responses = server.stub.ModelStreamInfer(_one(request), timeout=timeout_seconds)
         try:
-            async for response in responses:
+            while (response := await server.run(responses.read())) is not grpc.aio.EOF:
                 if response.error_message:
                     outcome = "error"
                     raise _stream_error(model, response.error_message)
                 if response.infer_response.outputs:  # the last one may be empty
                     yield _outputs(response.infer_response)
             outcome = "ok"
+        except ServerLost as error:
+            outcome = "lost"
+            raise ModelUnavailable(f"{model} is not available") from error
         except grpc.aio.AioRpcError as error:
             outcome = error.code().name.lower()
             raise _gateway_error(model, error) from error
@@ -183,8 +186,12 @@ class TritonClient:
         """Whether Triton says that the model is loaded; a dead Python stub still counts as ready there."""
         request = service_pb2.ModelReadyRequest(name=model)
         try:
-            response = await self._stub.ModelReady(request, timeout=timeout_seconds)
-        except grpc.aio.AioRpcError:
+            response = await on_one(
+                self._servers,
+                lambda server, seconds: server.stub.ModelReady(request, timeout=seconds),
+                timeout_seconds=timeout_seconds,
+            )
+        except (ServerLost, grpc.aio.AioRpcError, ModelUnavailable):
             return False
         return bool(response.ready)
 
@@ -199,9 +206,14 @@ class TritonClient:
             Triton, or the model, does not answer at the moment.
         """
         try:
-            response = await self._stub.ModelMetadata(
-                service_pb2.ModelMetadataRequest(name=model, version=version), timeout=timeout_seconds
+            request = service_pb2.ModelMetadataRequest(name=model, version=version)
+            response = await on_one(
+                self._servers,
+                lambda server, seconds: server.stub.ModelMetadata(request, timeout=seconds),
+                timeout_seconds=timeout_seconds,
             )
+        except ServerLost as error:
+            raise ModelUnavailable(f"{model} is not available") from error
         except grpc.aio.AioRpcError as error:
             if error.code() in _ABSENT:
                 return None
@@ -298,7 +310,7 @@ def _stream_error(model: str, sentence: str) -> GatewayError:
     """Know an error by its words: it has no code."""
     if sentence.startswith(_REFUSED):
         return InvalidImage(sentence.removeprefix(_REFUSED))
-    if _AWAY.search(sentence):
+    if AWAY.search(sentence):
         logger.debug("%s is not available: %s", model, sentence)
         return ModelUnavailable(f"{model} is not available")
     return _failed(model, sentence)
