@@ -1,0 +1,51 @@
+"""Labels as the ControlNet takes them, and their embedding, computed once a volume and in slabs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+BITS = 8
+SLAB_SLICES = 32
+HALO_SLICES = 16
+"""Of labels beside a slab that its embedding may depend on: 13 by the kernels, rounded up to the strides."""
+FACTOR = 4
+Embed = Callable[[np.ndarray], np.ndarray]
+"""Bits, float32 [1, 8, x, y, z], to their embedding, float32 [1, c, x/4, y/4, z/4]."""
+
+
+def label_bits(labels: np.ndarray) -> np.ndarray:
+    """Write label indices in binary.
+
+    Parameters
+    ----------
+    labels
+        uint8, any shape.
+
+    Returns
+    -------
+    float32 [8, …]: bit k of each index in channel k, as `binarize_labels` of MAISI.
+    """
+    bits = np.unpackbits(labels[np.newaxis], axis=0, bitorder="little")
+    return bits.astype(np.float32)
+
+
+def embedding_of(labels: np.ndarray, embed: Embed) -> np.ndarray:
+    """Embed a label map, some slices at a time: all bits of a large volume would take gigabytes.
+
+    Parameters
+    ----------
+    labels
+        uint8 [x, y, z].
+
+    Returns
+    -------
+    float32 [1, c, x/4, y/4, z/4], the same as in one piece.
+    """
+    depth = labels.shape[2]
+    parts = []
+    for start in range(0, depth, SLAB_SLICES):
+        stop = min(start + SLAB_SLICES, depth)
+        low, high = max(start - HALO_SLICES, 0), min(stop + HALO_SLICES, depth)
+        embedded = embed(label_bits(labels[:, :, low:high])[np.newaxis])
+        parts.append(embedded[..., (start - low) // FACTOR : (stop - low) // FACTOR])
+    return np.concatenate(parts, axis=4)
