@@ -115,7 +115,7 @@ async def test_two_serve_twice_what_one_serves(nodes):
     one = await calls_per_second(urls[0], 32)
     two = await calls_per_second(",".join(urls), 64)
     print(f"\none Triton {one:.2f}, two {two:.2f} calls a second: {two / one:.2f} times")
-    assert two > 1.5 * one  # 1.9 is wanted, and met on a machine that is not busy with other things
+    assert two > 1.5 * one  # 1.9 is the aim; two busy cores gave 1.62 and 1.85
 
 
 async def test_a_new_version_goes_out_without_a_failed_call(nodes):
