@@ -15,7 +15,7 @@ from tools.train.vhs.others import real_negatives
 
 logger = logging.getLogger(__name__)
 
-MODEL_VERSION = "v0.2.0"
+MODEL_VERSION = "v0.3.0"
 HELD_OUT_SEED = 0
 """Of the films to measure on: the same for every training, so that two can be compared. No training draws
 any of them, as their purposes are part of their seeds."""
@@ -37,7 +37,7 @@ class Effort(NamedTuple):
     rows: int = 10
 
 
-FURTHER = Effort(negatives=600, steps=400)
+FURTHER = Effort(negatives=600, steps=300)
 """When a graph is trained further: there is one stage then, of `steps`."""
 
 
@@ -96,7 +96,7 @@ def train(
 def stages_of(effort: Effort, *, anew: bool) -> tuple[Stage, ...]:
     """Give the parts of the fit, of a new network or of one that a graph was restored to."""
     if not anew:
-        return (Stage(SIDE, effort.rows, 4, effort.steps, 2.5e-4, as_taken=0.8, decoded=True, settled=True),)
+        return (Stage(SIDE, effort.rows, 4, effort.steps, 2.5e-4, as_taken=0.5, decoded=True, settled=True),)
     return (
         Stage(SIDE // 2, effort.first_rows, 2, effort.first_steps, 2e-3),
         Stage(SIDE // 2, effort.small_rows, 2, effort.small_steps, 2e-3, guided=True),
