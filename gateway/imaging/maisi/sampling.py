@@ -23,7 +23,7 @@ def timesteps(steps: int, voxels: int) -> np.ndarray:
     """
     ratio = (voxels / BASE_VOXELS) ** (1 / 3)
     even = 1 - np.arange(steps) / steps
-    return (ratio * even / (1 + (ratio - 1) * even) * TRAIN_TIMESTEPS).astype(np.float16)
+    return np.asarray(ratio * even / (1 + (ratio - 1) * even) * TRAIN_TIMESTEPS, np.float16)
 
 
 def step_lengths(times: np.ndarray, *, truncated: bool) -> np.ndarray:
@@ -41,8 +41,8 @@ def step_lengths(times: np.ndarray, *, truncated: bool) -> np.ndarray:
     if truncated:
         # The difference of a float16 tensor and a number is rounded to float16 there.
         lengths = (times - np.trunc(following).astype(np.float16)).astype(np.float16)
-        return lengths.astype(np.float64) / TRAIN_TIMESTEPS
-    return (times.astype(np.float64) - following) / TRAIN_TIMESTEPS
+        return np.asarray(lengths.astype(np.float64) / TRAIN_TIMESTEPS)
+    return np.asarray((times.astype(np.float64) - following) / TRAIN_TIMESTEPS)
 
 
 def sample(

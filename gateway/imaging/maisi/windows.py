@@ -117,4 +117,4 @@ class _Blend:
 
 def to_hu(image: np.ndarray) -> np.ndarray:
     """Map the decoder's 0…1 to HU, int16: -1000 to 1000, what is out of range saturates."""
-    return np.rint(np.clip(image, 0, 1) * 2000 - 1000).astype(np.int16)
+    return np.asarray(np.rint(np.clip(image, 0, 1) * 2000 - 1000).astype(np.int16))
