@@ -55,7 +55,8 @@ async def receive(chunks: AsyncIterator[bytes], wanted: Wanted, folder: Path) ->
     """
     hidden = folder / f".part-{secrets.token_hex(16)}"
     try:
-        with await asyncio.to_thread(_create, hidden) as file:
+        # Not in a thread: whoever is cut off meanwhile would leave it open.
+        with _create(hidden) as file:
             async for chunk in chunks:
                 await asyncio.to_thread(file.write, chunk)
         return await asyncio.to_thread(_accept, hidden, wanted)
