@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from gateway.apis import chest_xray, maisi, vhs
+from gateway.apis import chest_xray, inference_requests, maisi, vhs
 from gateway.imaging.png import encode_png
 from gateway.settings import Settings
 from tests.integration.instances import Instance
@@ -37,6 +37,7 @@ def confined(instance, tmp_path_factory):
     running.stop()
 
 
+acr_schema = schemathesis.openapi.from_path(inference_requests.OPENAPI)
 maisi_schema = schemathesis.openapi.from_path(maisi.OPENAPI)
 vhs_schema = schemathesis.openapi.from_path(vhs.OPENAPI)
 
@@ -129,3 +130,36 @@ def test_maisi_keeps_to_its_document(case, instance):
         # No schema says what fields must be to each other, nor that with sizes two of them do not count.
         excluded_checks=[positive_data_acceptance, negative_data_rejection],
     )
+
+
+@acr_schema.parametrize()
+@settings(SETTINGS, max_examples=25)
+def test_acr_keeps_to_its_document(case, instance):
+    case.call_and_validate(
+        base_url=f"http://127.0.0.1:{instance.acr_port}",
+        # A generated body names neither a model nor a peer that is there, so it is refused, rightly. What the
+        # document does not say is taken as the original's binder took it: numbers as text, names in any case.
+        excluded_checks=[positive_data_acceptance, negative_data_rejection],
+    )
+
+
+@acr_schema.include(path="/api/inference").parametrize()
+@settings(SETTINGS, max_examples=25)
+def test_acr_keeps_to_its_document_on_what_is_taken(case, instance):
+    """What is generated, about a study of a peer that is not allow-listed: the job fails at once."""
+    if case.meta.generation.mode.is_negative:
+        return
+    studies = [{"StudyInstanceUID": "2.25.1"}]
+    case.body = {
+        **case.body,
+        "inputMetadata": {"details": {"type": "DICOM_UID", "studies": studies}},
+        "inputResources": [
+            {"interface": "Algorithm", "connectionDetails": {"id": "chest_xray"}},
+            {"interface": "DICOMweb", "connectionDetails": {"uri": "https://pacs.invalid/dicom-web"}},
+        ],
+        "outputResources": [],
+    }
+    answer = case.call_and_validate(
+        base_url=f"http://127.0.0.1:{instance.acr_port}", excluded_checks=[positive_data_acceptance]
+    )
+    assert answer.status_code in (200, 409)  # 409: the same transaction ID, with another priority
