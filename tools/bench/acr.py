@@ -116,7 +116,9 @@ class Caller:
 
     def _request(self) -> dict[str, Any]:
         pacs = {"uri": self._pacs.uri, "authType": "Basic", "authID": AUTH_ID}
-        study = {"StudyInstanceUID": next(self._studies)}
+        uid = next(self._studies)
+        # The film's series alone: the study grows by the results of each job.
+        study = {"StudyInstanceUID": uid, "series": [{"SeriesInstanceUID": f"{uid}.1"}]}
         return {
             "transactionID": f"bench-{next(self._numbers)}",
             "inputMetadata": {"details": {"type": "DICOM_UID", "studies": [study]}},

@@ -1,6 +1,5 @@
 """The API of inference requests, put together from the settings."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -13,20 +12,17 @@ from gateway.apis.callers import Account, account_of
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import KIND, error_answer, post_error_answer
 from gateway.apis.inference_requests.assessing import Assessor, new_workers
-from gateway.apis.inference_requests.folders import JobFolders
+from gateway.apis.inference_requests.folders import RequestFolder, RequestFolders
 from gateway.apis.inference_requests.routes import REQUESTS, post_routes, status_routes
 from gateway.apis.inference_requests.service import API, IMMEDIATE_QUEUE, QUEUE, InferenceRequests
 from gateway.apis.inference_requests.workflow import Parts, Workflow
 from gateway.apis.peers import outbound_of
-from gateway.errors import NotFound
-from gateway.jobs.engine import JobEngine
 from gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 """This API's OpenAPI 3.1 document, kept by hand: the contract is not ours to generate."""
-SWEEP_SECONDS = 600.0
 
 
 @contextlib.asynccontextmanager
@@ -35,9 +31,9 @@ async def inference_requests(instance: Instance) -> AsyncIterator[Api]:
     settings = instance.settings
     vault = Vault(secret_from(settings.acr_secret.get_secret_value() or None, settings.acr_key_file))
     algorithms = Algorithms(instance.triton)
-    folders = JobFolders(settings.data_dir / "inference_requests")
+    folders = RequestFolders(settings.data_dir / "inference_requests", RequestFolder)
     with _assessor(instance) as assessor:
-        async with outbound_of(settings) as outbound, in_background(_sweep(folders, instance.jobs)):
+        async with outbound_of(settings) as outbound, in_background(folders.sweep(instance.jobs)):
             parts = Parts(
                 outbound,
                 algorithms,
@@ -89,20 +85,3 @@ def _assessor(instance: Instance) -> Iterator[Assessor]:
         for worker in workers:
             stack.callback(worker.close)
         yield stack.enter_context(contextlib.closing(assessor))
-
-
-async def _sweep(folders: JobFolders, engine: JobEngine) -> None:
-    """Remove what ended jobs left behind here: this process was killed, or another one ended them."""
-    while True:
-        for job_id in await asyncio.to_thread(folders.job_ids):
-            with contextlib.suppress(OSError):
-                if await _is_over(engine, job_id):
-                    await asyncio.to_thread(folders.of(job_id).remove)
-        await asyncio.sleep(SWEEP_SECONDS)
-
-
-async def _is_over(engine: JobEngine, job_id: str) -> bool:
-    try:
-        return (await engine.status(job_id, account=None)).ended
-    except NotFound:
-        return True

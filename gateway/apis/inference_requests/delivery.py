@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.apis.inference_requests import words
 from gateway.apis.inference_requests.asked import Peer
-from gateway.apis.inference_requests.folders import JobFolder
+from gateway.apis.inference_requests.folders import RequestFolder
 from gateway.errors import InvalidRequest, OutboundError, PeerRefused, PeerUnavailable
 from gateway.metrics import REQUEST_RESULTS
 from gateway.outbound.client import Outbound
@@ -55,7 +55,7 @@ class Delivery:
     def __init__(
         self,
         outbound: Outbound,
-        folder: JobFolder,
+        folder: RequestFolder,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

@@ -1,37 +1,30 @@
-"""Where a job keeps what it fetched and made, until its end: below names of ours, never of a caller's.
+"""Where a job keeps what it fetched and made, until its end.
 
-What a job has done is told by what lies here, so that one that goes on elsewhere, without its folder,
-does it again. All names are ids or digests; the results have UIDs that stay the same.
+All names are ids or digests; the results have UIDs that stay the same.
 """
 
 import hashlib
 import json
 import os
-import shutil
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from gateway.jobs.folders import JobFolder, JobFolders
 
 DICOM, EHR, RESULTS = "dcm", "ehr", "results"
 _DONE = "retrieved"
 _OUTCOME, _FHIR = "outcome.json", "fhir.json"
 
 
-class JobFolder:
+class RequestFolder(JobFolder):
     """One job's folder; it is made on first use."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
     def make(self) -> None:
         """Make it, readable to us alone."""
         for each in (self.path, self.path / DICOM, self.path / EHR, self.path / RESULTS):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def remove(self) -> None:
-        """Remove it with all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
     # What was fetched
 
@@ -111,35 +104,12 @@ class JobFolder:
         return found
 
 
-class JobFolders:
-    """The folders of all jobs of one instance."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def of(self, job_id: str) -> JobFolder:
-        """Give a job's."""
-        return JobFolder(self.root / uuid.UUID(job_id).hex)
-
-    def job_ids(self) -> list[str]:
-        """List the jobs that have one."""
-        if not self.root.is_dir():
-            return []
-        return [str(uuid.UUID(path.name)) for path in self.root.iterdir() if _is_id(path.name)]
-
-    def free_bytes(self) -> int:
-        """Give the room that is left."""
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return shutil.disk_usage(self.root).free
+RequestFolders = JobFolders[RequestFolder]
 
 
 def key(*parts: str | None) -> str:
     """Make a name of what comes from outside."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
-
-
-def _is_id(name: str) -> bool:
-    return len(name) == 32 and set(name) <= set("0123456789abcdef")
 
 
 def _write(path: Path, data: bytes) -> None:

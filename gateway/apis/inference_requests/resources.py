@@ -14,7 +14,7 @@ from typing import cast
 
 from gateway.apis.inference_requests import words
 from gateway.apis.inference_requests.asked import Asked, FhirWanted, Peer, Query, Wanted
-from gateway.apis.inference_requests.folders import JobFolder, key
+from gateway.apis.inference_requests.folders import RequestFolder, key
 from gateway.errors import GatewayError, InvalidRequest, OutboundError, PeerFailed, PeerRefused
 from gateway.outbound.client import Outbound
 from gateway.outbound.dicomweb import DicomWeb
@@ -47,7 +47,7 @@ class Attempt:
 class Retrieval:
     """The retrieval of one job; what an earlier attempt fetched is not fetched again."""
 
-    def __init__(self, outbound: Outbound, asked: Asked, folder: JobFolder) -> None:
+    def __init__(self, outbound: Outbound, asked: Asked, folder: RequestFolder) -> None:
         self._outbound = outbound
         self._asked = asked
         self._folder = folder

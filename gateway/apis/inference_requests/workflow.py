@@ -17,7 +17,7 @@ from gateway.apis.inference_requests.answers import RETRIEVING
 from gateway.apis.inference_requests.asked import Algorithm, Asked, Peer, asked_of, job_name
 from gateway.apis.inference_requests.assessing import Assessor, NotToBeAssessed, Work
 from gateway.apis.inference_requests.delivery import INSTANCES_AT_ONCE, Delivered, Delivery
-from gateway.apis.inference_requests.folders import JobFolder, JobFolders
+from gateway.apis.inference_requests.folders import RequestFolder, RequestFolders
 from gateway.apis.inference_requests.resources import Attempt, Retrieval
 from gateway.apis.inference_requests.service import API
 from gateway.errors import (
@@ -62,7 +62,7 @@ class Parts(NamedTuple):
     algorithms: Algorithms
     assessor: Assessor
     vault: Vault
-    folders: JobFolders
+    folders: RequestFolders
     min_free_bytes: int = 0
     in_flight: int = 2
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -93,7 +93,7 @@ class _Attempt:
     """One attempt at a job."""
 
     def __init__(
-        self, parts: Parts, job_id: str, context: JobContext, folder: JobFolder, asked: Asked
+        self, parts: Parts, job_id: str, context: JobContext, folder: RequestFolder, asked: Asked
     ) -> None:
         self._parts = parts
         self._job_id = job_id

@@ -1,9 +1,8 @@
 """The MAISI API, put together from the settings."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 from gateway.accounts.secrets import secret_from
@@ -11,15 +10,14 @@ from gateway.accounts.vault import Vault
 from gateway.apis.api import Api, Instance, Routes, in_background
 from gateway.apis.callers import Account, account_of
 from gateway.apis.maisi.answers import KIND, error_answer
-from gateway.apis.maisi.folders import JobFolders
+from gateway.apis.maisi.folders import MaisiFolder, MaisiFolders
 from gateway.apis.maisi.receiving import MODEL
 from gateway.apis.maisi.routes import HEALTH, LICENSE, MAISI, job_routes, open_routes, routes
 from gateway.apis.maisi.service import API, QUEUE, Maisi
 from gateway.apis.maisi.workflow import Parts, Workflow
 from gateway.apis.peers import outbound_of
-from gateway.errors import ModelUnavailable, NotFound
+from gateway.errors import ModelUnavailable
 from gateway.files.roots import Roots
-from gateway.jobs.engine import JobEngine, JobState
 from gateway.outbound.upload import Uploads
 from gateway.settings import MAISI_MODELS, Settings
 from gateway.triton.canary import Canary
@@ -27,16 +25,15 @@ from gateway.triton.client import TritonClient
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 """This API's OpenAPI 3.1 document, kept by hand: the contract is not ours to generate."""
-SWEEP_SECONDS = 600.0
 
 
 @contextlib.asynccontextmanager
 async def maisi(instance: Instance) -> AsyncIterator[Api]:
     """Offer the work of generation, and keep what it needs until the end."""
     settings = instance.settings
-    folders = JobFolders(settings.maisi_folder)
+    folders = MaisiFolders(settings.maisi_folder, MaisiFolder)
     keep = timedelta(hours=settings.maisi_result_hours)
-    async with outbound_of(settings) as outbound, in_background(_sweep(folders, instance.jobs, keep)):
+    async with outbound_of(settings) as outbound, in_background(folders.sweep(instance.jobs, keep=keep)):
         uploads = Uploads(outbound, public=settings.maisi_public_uploads)
         vault = Vault(secret_from(settings.acr_secret.get_secret_value() or None, settings.acr_key_file))
         instance.canary.watch(MODEL, lambda: require_models(instance.triton))
@@ -54,7 +51,7 @@ async def maisi(instance: Instance) -> AsyncIterator[Api]:
         yield api_of(settings, service, account_of(settings.maisi_auth, settings, instance.database))
 
 
-def parts_of(instance: Instance, vault: Vault, uploads: Uploads, folders: JobFolders) -> Parts:
+def parts_of(instance: Instance, vault: Vault, uploads: Uploads, folders: MaisiFolders) -> Parts:
     """Put together what the workflow works with."""
     settings = instance.settings
     return Parts(
@@ -103,23 +100,3 @@ async def require_models(triton: TritonClient) -> None:
 def _doubt(canary: Canary) -> None:
     if MODEL in canary.ready:
         canary.doubt(MODEL)
-
-
-async def _sweep(folders: JobFolders, engine: JobEngine, keep: timedelta) -> None:
-    """Remove results that nobody fetched in time, and what ended jobs left behind here."""
-    while True:
-        for job_id in await asyncio.to_thread(folders.job_ids):
-            with contextlib.suppress(OSError):
-                if await _is_over(engine, job_id, keep):
-                    await asyncio.to_thread(folders.of(job_id).remove)
-        await asyncio.sleep(SWEEP_SECONDS)
-
-
-async def _is_over(engine: JobEngine, job_id: str, keep: timedelta) -> bool:
-    try:
-        job = await engine.status(job_id, account=None)
-    except NotFound:
-        return True
-    if job.finished_at is None:
-        return False
-    return job.state is not JobState.SUCCEEDED or datetime.now(timezone.utc) - job.finished_at > keep

@@ -1,15 +1,16 @@
-"""Where a job keeps its volumes and their files: below names of ours, in one folder per job.
+"""Where a job keeps its volumes and their files.
 
-What a job has done is told by what lies here: a volume whose record is there is complete. One that goes on
-elsewhere, without its folder, makes the same again, for its seed and its times come with the job.
+A volume whose record is there is complete. A job that goes on elsewhere, without its folder, makes the same
+again, for its seed and its times come with the job.
 """
 
 import json
 import os
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
+
+from gateway.jobs.folders import JobFolder, JobFolders
 
 ARCHIVE = "output.zip"
 _RECORD = "sample.json"
@@ -45,20 +46,13 @@ class SampleFolder:
         return found
 
 
-class JobFolder:
+class MaisiFolder(JobFolder):
     """One job's folder."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.archive = path / ARCHIVE
-
-    def make(self) -> None:
-        """Make it, readable to us alone."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    def remove(self) -> None:
-        """Remove it with all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    @property
+    def archive(self) -> Path:
+        """Where all files of the job become one."""
+        return self.path / ARCHIVE
 
     def sample(self, index: int) -> SampleFolder:
         """Give the folder of a volume, counted from 0."""
@@ -68,27 +62,5 @@ class JobFolder:
         """List the files of all volumes, and the folders of files among them, in an order that stays."""
         return [path for index in range(samples) for path in sorted(self.sample(index).files.iterdir())]
 
-    def free_bytes(self) -> int:
-        """Give the room that is left."""
-        return shutil.disk_usage(self.path).free
 
-
-class JobFolders:
-    """The folders of all jobs of one instance."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def of(self, job_id: str) -> JobFolder:
-        """Give a job's."""
-        return JobFolder(self.root / uuid.UUID(job_id).hex)
-
-    def job_ids(self) -> list[str]:
-        """List the jobs that have one."""
-        if not self.root.is_dir():
-            return []
-        return [str(uuid.UUID(path.name)) for path in self.root.iterdir() if _is_id(path.name)]
-
-
-def _is_id(name: str) -> bool:
-    return len(name) == 32 and set(name) <= set("0123456789abcdef")
+MaisiFolders = JobFolders[MaisiFolder]

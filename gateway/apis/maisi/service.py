@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.accounts.vault import Vault
 from gateway.apis.maisi.answers import KIND, Gone, Left, error_of, status_of
 from gateway.apis.maisi.asked import Asked
-from gateway.apis.maisi.folders import JobFolders
+from gateway.apis.maisi.folders import MaisiFolders
 from gateway.apis.maisi.rules import faults_of
 from gateway.apis.maisi.schema import InvalidRun, Run, fault
 from gateway.errors import Conflict, ModelUnavailable, NotFound, OutputFailed, PeerRefused
@@ -43,7 +43,7 @@ class Maisi:
         vault: Vault,
         uploads: Uploads,
         output_roots: Roots,
-        folders: JobFolders,
+        folders: MaisiFolders,
         *,
         max_samples: int,
         is_ready: Callable[[], bool],

@@ -16,7 +16,7 @@ from gateway.apis.maisi import files
 from gateway.apis.maisi.answers import Impossible, NoSpace
 from gateway.apis.maisi.asked import Asked
 from gateway.apis.maisi.files import Layout, Sample
-from gateway.apis.maisi.folders import JobFolder, JobFolders, SampleFolder
+from gateway.apis.maisi.folders import MaisiFolder, MaisiFolders, SampleFolder
 from gateway.apis.maisi.receiving import MODEL, Progress, Received, Receiver
 from gateway.errors import GatewayError, InferenceFailed, InvalidImage, ModelUnavailable, OutputFailed
 from gateway.files.placing import put_in_place
@@ -48,7 +48,7 @@ class Parts(NamedTuple):
     vault: Vault
     uploads: Uploads
     output_roots: Roots
-    folders: JobFolders
+    folders: MaisiFolders
     in_flight: int
     timeout_seconds: float
     quality_tries: int
@@ -87,7 +87,7 @@ class _Attempt:
     """One attempt at a job."""
 
     def __init__(
-        self, parts: Parts, job_id: str, context: JobContext, folder: JobFolder, asked: Asked
+        self, parts: Parts, job_id: str, context: JobContext, folder: MaisiFolder, asked: Asked
     ) -> None:
         self._parts = parts
         self._job_id = job_id
@@ -115,7 +115,7 @@ class _Attempt:
         self._folder.make()
         x, y, z = self._size
         needed = x * y * z * BYTES_PER_VOXEL * self._asked.run.num_output_samples
-        if self._folder.free_bytes() < needed:
+        if self._parts.folders.free_bytes() < needed:
             raise NoSpace(
                 f"The volumes need about {needed / 1e9:.1f} GB of disk space, which is not free at present."
             )

@@ -15,7 +15,7 @@ from gateway.apis.callers import account_of
 from gateway.apis.inference_requests.algorithms import Algorithms
 from gateway.apis.inference_requests.answers import KIND
 from gateway.apis.inference_requests.assessing import Assessor, new_workers
-from gateway.apis.inference_requests.folders import JobFolders
+from gateway.apis.inference_requests.folders import RequestFolder, RequestFolders
 from gateway.apis.inference_requests.service import IMMEDIATE_QUEUE, QUEUE, InferenceRequests
 from gateway.apis.inference_requests.workflow import Parts, Workflow
 from gateway.app import public_applications
@@ -76,7 +76,7 @@ async def service_over(tmp_path, empty_database, triton, workers):
             assessor = Assessor(triton, workers, admissions or Admissions(), timeout_seconds=30.0)
             stack.callback(assessor.close)
             vault, algorithms = Vault(VAULT_SECRET), Algorithms(triton)
-            folders = JobFolders(tmp_path / "requests")
+            folders = RequestFolders(tmp_path / "requests", RequestFolder)
             parts = Parts(
                 outbound, algorithms, assessor, vault, folders, min_free_bytes, sleep=sleep or _no_pause
             )

@@ -232,10 +232,10 @@ async def test_reads_fhir_resources_with_the_asked_media_type(serve_requests, fa
     kept = []
     fault_peer.answers(status(500), status(500), text("<Patient/>", "application/fhir+xml"), status(404))
     caller = await serve_requests(rule(fault_peer.origin))
-    from gateway.apis.inference_requests.folders import JobFolder
+    from gateway.apis.inference_requests.folders import RequestFolder
 
     monkeypatch.setattr(
-        JobFolder, "keep_resource", lambda self, key, body, suffix: kept.append((body, suffix))
+        RequestFolder, "keep_resource", lambda self, key, body, suffix: kept.append((body, suffix))
     )
     resources = [{"resourceType": "Patient", "id": "p1"}, {"resourceType": "Observation", "id": "o1"}]
     ended = await caller.done(

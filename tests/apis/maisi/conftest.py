@@ -16,7 +16,7 @@ from gateway.apis.api import Instance
 from gateway.apis.callers import account_of
 from gateway.apis.maisi.answers import KIND
 from gateway.apis.maisi.api import api_of, parts_of, require_models
-from gateway.apis.maisi.folders import JobFolders
+from gateway.apis.maisi.folders import MaisiFolder, MaisiFolders
 from gateway.apis.maisi.service import QUEUE, Maisi
 from gateway.apis.maisi.workflow import Workflow
 from gateway.app import public_applications
@@ -112,7 +112,7 @@ def maisi_triton(model):
 
 @pytest.fixture
 def folders(tmp_path):
-    return JobFolders(tmp_path / "maisi")
+    return MaisiFolders(tmp_path / "maisi", MaisiFolder)
 
 
 @pytest.fixture
