@@ -18,7 +18,7 @@ from gateway.apis.maisi.schema import (
     shown,
     suggestion,
 )
-from gateway.imaging.maisi.labels import BODY_REGIONS, CONTROLLABLE, LABELS, TUMOURS
+from gateway.imaging.maisi.labels import BODY_REGIONS, CONTROLLABLE, HOSTS, LABELS, TUMOURS
 
 MIN_XY_MM, MIN_Z_MM = 256.0, 128.0
 """Least field of view."""
@@ -91,10 +91,24 @@ def _sizes(run: Run) -> Iterator[Fault]:
             yield fault("controllable_anatomy_size", message, index, 1)
         if name in names[:index]:
             yield fault("controllable_anatomy_size", f"The size of {shown(name)} is given twice.", index, 0)
+    yield from _homeless(pairs)
     tumours = [name for name in dict.fromkeys(names) if name in TUMOURS]
     if len(tumours) > 1:
         message = f"At most one tumour can be controlled; came {_listed(tumours)}."
         yield fault("controllable_anatomy_size", message)
+
+
+def _homeless(pairs: Sequence[tuple[str, float]]) -> Iterator[Fault]:
+    """Find tumours in an organ that is to be removed, which the original takes, and then cannot make."""
+    removed = {name for name, size in pairs if size == -1}
+    for index, (name, size) in enumerate(pairs):
+        if size != -1 and name in TUMOURS and removed.issuperset(HOSTS[name]):
+            organ = _listed(HOSTS[name])
+            message = (
+                f"{shown(name)} grows in the {organ}, which is to be removed (size -1). "
+                f"Give the {organ} a size of 0 to 1, or leave one of the two out."
+            )
+            yield fault("controllable_anatomy_size", message, index, 0)
 
 
 def _names(run: Run) -> Iterator[Fault]:

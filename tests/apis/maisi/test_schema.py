@@ -96,6 +96,11 @@ def test_accepts(fields):
             "At most one tumour",
         ),
         (
+            {SIZES: [["liver", -1], ["hepatic tumor", 0.3]]},
+            [SIZES, 1, 0],
+            "grows in the liver, which is to be removed (size -1). Give the liver a size of 0 to 1",
+        ),
+        (
             {"output_size": [256, 256, 256], "spacing": [0.9, 0.9, 1]},
             ["spacing", 0],
             "256 × 0.9 mm = 230.4 mm; at least 256 mm are needed. Use a spacing in x and y of at least 1 mm, "
