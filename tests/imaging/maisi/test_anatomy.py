@@ -1,18 +1,20 @@
 """The drawn anatomy, by what is true of every body."""
 
+import cv2
 import numpy as np
 import pytest
 
+from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.anatomy import draw_anatomy
 from gateway.imaging.maisi.labels import BY_INDEX, LABELS, TUMOURS
 
-ABDOMEN = {"output_size": (64, 64, 48), "spacing_mm": (6.0, 6.0, 6.0), "body_regions": ["abdomen"]}
+LITTLE = {"output_size": (48, 48, 32), "spacing_mm": (3.0, 3.0, 3.0), "body_regions": ["abdomen"]}
 WHOLE = {"output_size": (64, 64, 128), "spacing_mm": (6.5, 6.5, 11.0), "body_regions": ["head", "lower"]}
 TUMOUR_INDICES = [LABELS[name].index for name in TUMOURS]
 CYSTS = ["left kidney cyst", "right kidney cyst"]
 
 
-def draw(base=ABDOMEN, *, names=(), sizes=None, seed=1, **other):
+def draw(base=LITTLE, *, names=(), sizes=None, seed=1, **other):
     asked = {**base, "anatomy_names": names, "organ_sizes": sizes or {}, "seed": seed, **other}
     return draw_anatomy(**asked)
 
@@ -55,3 +57,18 @@ def test_is_the_same_to_the_byte():
     first, again, other = (draw(seed=seed) for seed in (7, 7, 8))
     assert first.tobytes() == again.tobytes()
     assert (first != other).mean() > 0.02
+
+
+def test_says_when_a_tumour_has_no_organ_to_grow_in():
+    with pytest.raises(WrongContent, match="hepatic tumor cannot be in a body whose liver is left out"):
+        draw(sizes={"hepatic tumor": 0.5, "liver": -1})
+    with pytest.raises(WrongContent, match="Not in the field of view: brain"):
+        draw(names=["brain"], output_size=(32, 32, 32))
+
+
+def test_draws_the_wing_of_a_hip_bone_in_one_piece():
+    labels = draw(output_size=(128, 96, 8), spacing_mm=(3.0, 3.0, 10.0), body_regions=["pelvis"])
+    for page in labels.T[4:]:  # above the socket
+        for name in ("left hip", "right hip"):
+            count, _ = cv2.connectedComponents((page == LABELS[name].index).astype(np.uint8))
+            assert count == 2  # one is what is not bone

@@ -137,7 +137,7 @@ def skin(body: Body) -> Shape:
     """Give the whole body inside its skin."""
     parts = [_trunk(body), _head(body)]
     for side in (RIGHT, LEFT):
-        parts += [_leg(body, side), _arm(body, side)]
+        parts += [_leg(body, side), _buttock(body, side), _arm(body, side)]
     return join(*parts, blend_mm=22)
 
 
@@ -163,6 +163,10 @@ def _leg(body: Body, side: int) -> Shape:
     return tube(line, np.array([80, 78, 70, 55, 56, 38, 38]) + 0.7 * body.fat_mm, step_mm=40)
 
 
+def _buttock(body: Body, side: int) -> Shape:
+    return ellipsoid((side * 66, -70, 4), (60 + 0.5 * body.fat_mm, 53 + 0.9 * body.fat_mm, 84))
+
+
 def arm_line(body: Body, side: int) -> np.ndarray:
     """Give shoulder, middle of the upper arm, elbow and wrist, (4, 3)."""
     if body.arms_up:
@@ -181,4 +185,5 @@ def _head(body: Body) -> Shape:
     face = ellipsoid((0, 58, 706), (62 + fat, 56 + fat, 66 + fat), (-12, 0, 0))
     jaw = ellipsoid((0, 50, 664), (50 + 2 * fat, 50 + fat, 32 + 2 * fat), (-10, 0, 0))
     nose = tube([(0, 108, 742), (0, 124, 708)], [7, 12])
-    return join(cranium, face, jaw, nose, blend_mm=14)
+    nape = ellipsoid((0, -42, 694), (48 + fat, 32 + fat, 58))
+    return join(cranium, face, jaw, nose, nape, blend_mm=14)

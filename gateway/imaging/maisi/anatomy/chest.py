@@ -29,11 +29,11 @@ def lung_parts(body: Body) -> list[Part]:
         above.within(horizontal),
         below,
     )
-    low, high = np.array([-150.0, -110.0, 255.0]), np.array([150.0, 110.0, 592.0])
-    return [
-        part(name, Shape(np.maximum(shape.low, low), np.minimum(shape.high, high), shape.at))
-        for name, shape in zip(LOBES, shapes, strict=True)
-    ]
+    boxes = {
+        "left": (np.array([-150.0, -110.0, 255.0]), np.array([0.0, 110.0, 592.0])),
+        "righ": (np.array([0.0, -110.0, 255.0]), np.array([150.0, 110.0, 592.0])),
+    }
+    return [part(name, Shape(*boxes[name[:4]], shape.at)) for name, shape in zip(LOBES, shapes, strict=True)]
 
 
 def _half(side: int) -> Shape:

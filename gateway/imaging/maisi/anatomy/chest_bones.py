@@ -4,7 +4,7 @@ import numpy as np
 
 from gateway.imaging.maisi.anatomy.body import CAVITY, SIDES, WALL, Body, arm_line, spine_y
 from gateway.imaging.maisi.anatomy.parts import Part, part
-from gateway.imaging.maisi.anatomy.shapes import Shape, ellipsoid, join, mirrored, tube
+from gateway.imaging.maisi.anatomy.shapes import Shape, ellipsoid, join, mirrored, plate, tube
 from gateway.imaging.maisi.anatomy.spine import VERTEBRAE
 
 DROP_MM = (22, 42, 58, 72, 84, 94, 100, 104, 100, 90, 62, 38)
@@ -89,30 +89,15 @@ def _sternum(body: Body) -> Shape:
 
 def _scapula(body: Body, side: int) -> Shape:
     """Give a thin plate behind the ribs, with its spine, acromion, coracoid and socket."""
-    socket = np.array([138, -34, 528])
-    rim = [
-        (74, -106, 540),
-        (72, -116, 510),
-        (76, -120, 475),
-        (86, -116, 435),
-        (104, -105, 455),
-        (122, -80, 492),
-    ]
-    rays = [
-        tube(
-            mirrored([np.add(socket, (-4, -4, 0)), 0.5 * (socket + each) + (0, -7, 0), each], side),
-            [4.2, 3.0, 3.4],
-            step_mm=14,
-        )
-        for each in np.array(rim, float)
-    ]
-    web = [tube(mirrored(rim[:4], side), [3.5, 3.5, 3.5, 3.8]), tube(mirrored(rim[3:], side), 4.0)]
-    spine = tube(mirrored([(78, -112, 520), (112, -98, 540), (146, -62, 562), (160, -28, 566)], side),
+    rim = [(74, -98, 540), (72, -106, 510), (76, -108, 475), (86, -103, 435), (104, -94, 455),
+           (122, -73, 492), (136, -42, 520), (130, -46, 538), (104, -78, 546)]  # fmt: skip
+    edge = tube(mirrored(rim[3:7], side), [3.6, 4.6, 5, 6], step_mm=10)
+    blade = join(plate(mirrored(rim, side), 5.0), edge, blend_mm=4)
+    spine = tube(mirrored([(78, -107, 520), (112, -90, 540), (146, -62, 562), (160, -28, 566)], side),
                  [3.5, 5, 5.5, 6])  # fmt: skip
     coracoid = tube(mirrored([(132, -28, 545), (130, -4, 552), (136, 8, 546)], side), [6, 5.5, 5])
-    cup = ellipsoid(mirrored([socket], side)[0], (8, 13, 17), (0, 0, 0))
-    plate = join(*rays, *web, blend_mm=9)
-    return join(plate, spine, coracoid, cup, blend_mm=5).rough(body.rng(f"scapula {side}"), 0.6, 9)
+    cup = ellipsoid(mirrored([(138, -34, 528)], side)[0], (8, 13, 17))
+    return join(blade, spine, coracoid, cup, blend_mm=5).rough(body.rng(f"scapula {side}"), 0.6, 9)
 
 
 def _clavicula(body: Body, side: int) -> Shape:

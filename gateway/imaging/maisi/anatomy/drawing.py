@@ -20,7 +20,7 @@ from gateway.imaging.maisi.anatomy.pelvis import muscle_parts, pelvis_parts
 from gateway.imaging.maisi.anatomy.spine import spine_parts
 from gateway.imaging.maisi.anatomy.vessels import artery_parts, hepatic_vessels, vein_parts
 from gateway.imaging.maisi.anatomy.view import View, choose_centre
-from gateway.imaging.maisi.labels import BODY, LABELS, TUMOURS
+from gateway.imaging.maisi.labels import BODY, HOSTS, LABELS, TUMOURS
 
 STEPS_PER_MM = 8
 """Distances are kept as bytes of an eighth of a millimetre."""
@@ -60,10 +60,11 @@ def draw_anatomy(
     Raises
     ------
     WrongContent
-        Something that is asked for is not in the field of view.
+        Something that is asked for is not in the field of view, or a tumour's organ is to be left out.
     """
     removed = {name for name, size in organ_sizes.items() if size < 0}
     names = [name for name in dict.fromkeys((*anatomy_names, *organ_sizes)) if name not in removed]
+    _require_hosts(names, removed)
     body = _draw_body(seed, organ_sizes, names, "head" in body_regions)
     parts = _parts(body, names, removed)
     lesions = {name: _lesion_size(body, name, organ_sizes) for name in names if name in TUMOURS}
@@ -73,8 +74,14 @@ def draw_anatomy(
     view = View(output_size, spacing_mm, centre, body.scale, body.turn_degrees)
     parts += lesion_parts(body, lesions, parts, view.low, view.high)
     labels = _paint(parts, body.bend, view)
-    _require(labels, names)
+    _require_all(labels, names)
     return labels
+
+
+def _require_hosts(names: Sequence[str], removed: set[str]) -> None:
+    for name in names:
+        if name in TUMOURS and removed.issuperset(HOSTS[name]):
+            raise WrongContent(f"{name} cannot be in a body whose {' and '.join(HOSTS[name])} is left out")
 
 
 def _draw_body(seed: int, organ_sizes: Mapping[str, float], names: Sequence[str], is_head: bool) -> Body:
@@ -212,10 +219,11 @@ def _box(
     return None if (low >= high).any() else (low, high)
 
 
-def _require(labels: np.ndarray, names: Sequence[str]) -> None:
-    present = set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)))
-    missing = [name for name in names if LABELS[name].index not in present]
-    if missing:
+def _require_all(labels: np.ndarray, names: Sequence[str]) -> None:
+    counts = np.zeros(256, np.int64)
+    for page in labels:  # counting a whole volume at once would take eight times its memory
+        counts += np.bincount(page.ravel(), minlength=256)
+    if missing := [name for name in names if not counts[LABELS[name].index]]:
         raise WrongContent(
             "Cannot find body region with given anatomy list. Not in the field of view: " + ", ".join(missing)
         )

@@ -60,6 +60,11 @@ class Points:
         """How many points along each axis."""
         return self.x.shape  # type: ignore[return-value]
 
+    def part(self, place: tuple[slice, slice, slice]) -> "Points":
+        """Give a part of the box."""
+        first = np.array([each.start for each in place])
+        return Points(self.start + first, self.x[place], self.y[place], self.z[place])
+
     def near(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice] | None:
         """Give the part of the box that lies between two corners, or None where there is nothing."""
         first = np.maximum(np.floor(low / PITCH_MM).astype(int) - self.start, 0)

@@ -4,7 +4,7 @@ import numpy as np
 
 from gateway.imaging.maisi.anatomy.body import SIDES, Body, cavity, spine_y
 from gateway.imaging.maisi.anatomy.parts import Part, part
-from gateway.imaging.maisi.anatomy.shapes import Shape, ellipsoid, join, mirrored, tube
+from gateway.imaging.maisi.anatomy.shapes import Shape, ellipsoid, join, mirrored, plate, tube
 
 JOINT = (88, -4, 0)
 """The right hip joint; its middle is the template's origin."""
@@ -33,15 +33,12 @@ def muscle_parts(body: Body) -> list[Part]:
 
 
 def _hip(body: Body, side: int) -> Shape:
-    base = np.array([96, -16, 34])
     crest = [(44, -78, 84), (54, -80, 104), (74, -64, 126), (96, -40, 138), (114, -12, 140), (126, 16, 128),
              (130, 40, 108), (126, 52, 88), (114, 40, 52)]  # fmt: skip
-    rays = [
-        tube(mirrored([base, 0.5 * (base + each) + (4, -4, 0), each], side), [8, 3.6, 4.8], step_mm=14)
-        for each in np.array(crest, float)
-    ]
+    notch = [(100, 18, 26), (86, -20, 22), (72, -44, 36), (52, -70, 60)]
     rim = tube(mirrored(crest, side), [7, 6.5, 6, 5.5, 5.5, 5.8, 6, 6, 6], step_mm=12)
-    wing = join(*rays, rim, blend_mm=10)
+    body_of_ilium = tube(mirrored([(60, -64, 74), (76, -38, 50), (86, -14, 16)], side), [8, 11, 19])
+    wing = join(plate(mirrored([*crest, *notch], side), 6.5), rim, body_of_ilium, blend_mm=8)
     ischium = tube(
         mirrored([(88, -24, 0), (78, -36, -24), (64, -40, -52), (52, -28, -68)], side), [17, 14, 14, 11]
     )

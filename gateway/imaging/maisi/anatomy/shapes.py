@@ -9,6 +9,8 @@ from gateway.imaging.maisi.anatomy.lattice import Bend, Noise, Points, Triple
 
 FAR_MM = 16.0
 """Distances beyond are all the same."""
+NOWHERE_MM = 1000.0
+"""The distance where none is known, but that it is far."""
 NEAR_MM = 9.0
 """How far about its surface a tube's distance is right."""
 EVERYWHERE = (np.full(3, -2000.0), np.full(3, 2000.0))
@@ -60,7 +62,17 @@ def join(*shapes: Shape, blend_mm: float = 0.0) -> Shape:
     """Give what is in any of the shapes, their seams rounded."""
     low = np.min([each.low for each in shapes], 0) - blend_mm / 4
     high = np.max([each.high for each in shapes], 0) + blend_mm / 4
-    return Shape(low, high, lambda p: _least([each.at(p) for each in shapes], blend_mm))
+    margin = max(FAR_MM, blend_mm) + Bend.MARGIN_MM
+
+    def at(p: Points) -> np.ndarray:
+        field = np.full(p.shape, NOWHERE_MM, np.float32)
+        for each in shapes:
+            part = p.near(each.low - margin, each.high + margin)
+            if part is not None:
+                field[part] = _least([field[part], each.at(p.part(part))], blend_mm)
+        return field
+
+    return Shape(low, high, at)
 
 
 def _least(values: Sequence[np.ndarray], blend_mm: float) -> np.ndarray:
@@ -156,6 +168,43 @@ def _capsule(
     along = np.clip((x * dx + y * dy + z * dz) / max(float(dx * dx + dy * dy + dz * dz), 1e-6), 0, 1)
     away = np.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2 + (z - along * dz) ** 2)
     return np.asarray(away - (np.float32(a[3]) + along * np.float32(b[3] - a[3])))
+
+
+def plate(rim: Sequence[Triple] | np.ndarray, thickness_mm: float) -> Shape:
+    """Give a thin bowed plate, such as the wing of a hip bone.
+
+    Parameters
+    ----------
+    rim
+        Points around it, mm, (n, 3), in order; the last is not the first. Each ray from their middle meets
+        the rim once. The plate lies on the quadratic surface nearest to them.
+    thickness_mm
+        Between its two faces.
+    """
+    points = np.asarray(rim, float)
+    middle = points.mean(0)
+    axes = np.linalg.svd(points - middle)[2]  # the last is across the plate
+    u, v, w = ((points - middle) @ axes.T).T
+    bow = np.linalg.lstsq(_quadratic(u, v), w, rcond=None)[0].astype(np.float32)
+    outline = curve(np.column_stack([u, v, 0 * u])[[-2, -1, *range(len(u)), 0, 1]], 3.0)
+    angle, radius = np.arctan2(outline[:, 1], outline[:, 0]), np.hypot(outline[:, 0], outline[:, 1])
+
+    def at(p: Points) -> np.ndarray:
+        x, y, z = p.x - middle[0], p.y - middle[1], p.z - middle[2]
+        u, v, w = (x * row[0] + y * row[1] + z * row[2] for row in axes.astype(np.float32))
+        c = bow.tolist()
+        off = w - (c[0] + c[1] * u + c[2] * v + c[3] * u * u + c[4] * u * v + c[5] * v * v)
+        slope = (c[1] + 2 * c[3] * u + c[4] * v) ** 2 + (c[2] + c[4] * u + 2 * c[5] * v) ** 2
+        across = np.abs(off) / np.sqrt(1 + slope) - thickness_mm / 2
+        beyond = np.hypot(u, v) - np.interp(np.arctan2(v, u), angle, radius, period=2 * np.pi)
+        return np.asarray(np.maximum(across, beyond), np.float32)
+
+    reach = np.abs(points - middle).max(0) + thickness_mm
+    return Shape(middle - reach, middle + reach, at)
+
+
+def _quadratic(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.ones_like(u), u, v, u * u, u * v, v * v])
 
 
 def curve(points: np.ndarray, step: float) -> np.ndarray:
