@@ -35,7 +35,7 @@ Run = Callable[[str], Awaitable[None]]
 # Workers take only work of their own version, silently; the default changes with every release.
 APPLICATION_VERSION = "wf-1"
 WORKFLOW = "radgate_job"
-POLL_SECONDS = 0.1  # a queue starts at most its concurrency per poll; the default is a second
+POLL_SECONDS = 0.25  # a queue starts at most its concurrency per poll; each poll of an idle queue costs CPU
 CALLERS = 4
 SPARE_THREADS = 8
 POOL_SIZE = 8
