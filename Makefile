@@ -5,6 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run in so many processes; each starts a Triton of its own, which takes about 1 GB.
+TEST_WORKERS ?= 2
 
 .PHONY: install run demo test check clean
 install: $(VENV)/.installed
@@ -16,7 +18,7 @@ demo: install
 	$(BIN)/radgate demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
