@@ -2,7 +2,7 @@
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,23 +40,64 @@ def write_graph(
     halved
         Store large weights as float16; they are computed with as float32 all the same.
     """
+    export_graph(
+        network,
+        path,
+        inputs={input_name: torch.zeros(1, 1, side, side)},
+        outputs=list(outputs),
+        free_axes={name: {0: "N"} for name in (input_name, *outputs)},
+        fixed_shapes=outputs,
+        halved=halved,
+    )
+
+
+def export_graph(
+    network: nn.Module,
+    path: Path,
+    *,
+    inputs: Mapping[str, torch.Tensor],
+    outputs: Sequence[str],
+    free_axes: Mapping[str, Mapping[int, str]],
+    fixed_shapes: Mapping[str, tuple[int, ...]] | None = None,
+    halved: bool = False,
+) -> None:
+    """Write a network as a graph.
+
+    Parameters
+    ----------
+    network
+        The trained network; set to evaluation here.
+    path
+        The file to write.
+    inputs
+        Examples by name, in the network's order.
+    outputs
+        Names, in the network's order.
+    free_axes
+        By name of a tensor, the names of its axes whose length is free.
+    fixed_shapes
+        Shapes of outputs after the first axis, where the exporter would not find them.
+    halved
+        Store large weights as float16; they are computed with as float32 all the same.
+    """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter through TorchScript is deprecated, but the new one needs onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval(),
-            (torch.zeros(1, 1, side, side),),
+            tuple(inputs.values()),
             buffer,
-            input_names=[input_name],
+            input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes={name: {0: "N"} for name in (input_name, *outputs)},
+            dynamic_axes={name: dict(axes) for name, axes in free_axes.items()},
             opset_version=OPSET,
             dynamo=False,
         )
     model = onnx.load_from_string(buffer.getvalue())
     for output in model.graph.output:
-        _fix_shape(output, outputs[output.name])
+        if fixed_shapes and output.name in fixed_shapes:
+            _fix_shape(output, fixed_shapes[output.name])
     if halved:
         _halve(model.graph)
     onnx.checker.check_model(model)

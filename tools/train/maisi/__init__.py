@@ -1,0 +1,1 @@
+"""The networks of MAISI: built, trained small on the drawn anatomy, and written as ONNX graphs."""
