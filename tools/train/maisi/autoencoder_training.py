@@ -1,0 +1,103 @@
+"""Train the autoencoder on pieces of drawn volumes."""
+
+import logging
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tools.train.maisi.autoencoder import Autoencoder
+from tools.train.maisi.schedule import autocast, pace
+from tools.train.maisi.sizes import AutoencoderSize
+from tools.train.maisi.volumes import Volume
+
+logger = logging.getLogger(__name__)
+
+RATE = 3e-3
+PIECES = ((2, 64, 64, 64), (1, 96, 96, 64), (1, 128, 128, 48))
+"""How many pieces a batch has, and their sides in voxels: normalisation sees fields of several sizes."""
+SOFT_TISSUE = (0.42, 0.62)
+"""-160 to 240 HU, where a difference counts more."""
+SOFT_TISSUE_WEIGHT = 2.0
+DIVERGENCE_WEIGHT = 2e-4
+
+
+def fit_autoencoder(size: AutoencoderSize, volumes: Sequence[Volume], seed: int, steps: int) -> Autoencoder:
+    """Train from scratch; the running average of the weights is given.
+
+    Parameters
+    ----------
+    steps
+        Of one batch of `PIECES` each.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, 3])
+    network = Autoencoder(size).to(memory_format=torch.channels_last_3d)
+    average = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, steps))
+    started = time.monotonic()
+    for step in range(steps):
+        images = batch(volumes, rng)
+        with autocast():
+            mean, deviation = network.encode(images)
+            restored = network.decode(mean + deviation * torch.randn_like(deviation))
+        difference, divergence = loss_of(restored, images, mean, deviation)
+        optimiser.zero_grad(set_to_none=True)
+        (difference + DIVERGENCE_WEIGHT * divergence).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(network)
+        if step % 25 == 0 or step == steps - 1:
+            logger.info(
+                "autoencoder, step %d of %d: difference %.4f, divergence %.2f, %.0f s",
+                step, steps, difference.item(), divergence.item(), time.monotonic() - started,
+            )  # fmt: skip
+    averaged: Autoencoder = average.module
+    return averaged.eval()
+
+
+def to_image(image_hu: np.ndarray) -> Tensor:
+    """Map HU to 0..1, float32."""
+    return torch.from_numpy((image_hu.astype(np.float32) + 1000) / 2000)
+
+
+def batch(volumes: Sequence[Volume], rng: np.random.Generator) -> Tensor:
+    """Cut pieces about voxels of bodies, mirrored at random: (N, 1, x, y, z), values 0 to 1."""
+    count, *sides = PIECES[rng.integers(len(PIECES))]
+    images = []
+    for _ in range(count):
+        volume = volumes[rng.integers(len(volumes))]
+        corner = corner_in_body(volume.labels, sides, 1, rng)
+        piece = to_image(volume.image_hu[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))])
+        images.append(piece.flip([axis for axis in range(3) if rng.random() < 0.5]))
+    return torch.stack(images).unsqueeze(1).contiguous(memory_format=torch.channels_last_3d)
+
+
+def corner_in_body(
+    labels: np.ndarray, sides: Sequence[int], multiple: int, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """Draw where a piece begins, on a grid of `multiple`, until its middle lies in the body."""
+    corner: tuple[int, ...] = ()
+    for _ in range(8):
+        corner = tuple(
+            int(rng.integers((n - side) // multiple + 1)) * multiple
+            for n, side in zip(labels.shape, sides, strict=True)
+        )
+        if labels[tuple(c + side // 2 for c, side in zip(corner, sides, strict=True))]:
+            break
+    return corner
+
+
+def loss_of(restored: Tensor, images: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the mean difference of images, and the latent's divergence from a normal distribution."""
+    restored, mean, variance = restored.float(), mean.float(), deviation.float().square()
+    soft = (restored.clamp(*SOFT_TISSUE) - images.clamp(*SOFT_TISSUE)).abs().mean()
+    difference = (restored - images).abs().mean() + SOFT_TISSUE_WEIGHT * soft
+    divergence = 0.5 * (mean.square() + variance - variance.clamp(min=1e-12).log() - 1).mean()
+    return difference, divergence

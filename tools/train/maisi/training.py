@@ -1,0 +1,70 @@
+"""Train MAISI's embedded networks: draw volumes, fit the autoencoder, then the flow, write the graphs."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tools.train.maisi import volumes as drawn
+from tools.train.maisi.sizes import SMALL
+
+logger = logging.getLogger(__name__)
+
+MODEL_VERSION = "v0.1.0"
+
+
+class Effort(NamedTuple):
+    """How much to draw and how long to train."""
+
+    volumes: int = 48
+    autoencoder_volumes: int = 12
+    """The first of them: an autoencoder needs less to see."""
+    autoencoder_steps: int = 900
+    flow_steps: int = 4000
+    held_out: int = 20
+
+
+def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None:
+    """Train and write `maisi_latent/`, `maisi_decode/` and `figures.json`.
+
+    Parameters
+    ----------
+    output_dir
+        Where the files go; made if need be. Drawn volumes and the trained autoencoder stay there for the
+        next run.
+    seed
+        The same seed, number of threads and version of torch give the same weights.
+    effort
+        How much to draw and how long to train.
+
+    Raises
+    ------
+    SystemExit
+        torch is not installed.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
+    from tools.train.maisi.autoencoder import Autoencoder
+    from tools.train.maisi.autoencoder_training import fit_autoencoder
+    from tools.train.maisi.evaluate import figures
+    from tools.train.maisi.flow_training import FlowFit, encoded
+    from tools.train.maisi.variants import write_variant
+
+    effort = effort or Effort()
+    folder = output_dir / "volumes"
+    weights = output_dir / f"autoencoder_{seed}.pt"
+    autoencoder = Autoencoder(SMALL.autoencoder).eval()
+    if not weights.exists():
+        few = drawn.volumes(folder, seed, drawn.LEARNT, effort.autoencoder_volumes)
+        fitted = fit_autoencoder(SMALL.autoencoder, few, seed, effort.autoencoder_steps)
+        torch.save(fitted.state_dict(), weights)
+    autoencoder.load_state_dict(torch.load(weights))
+    examples, scale = encoded(autoencoder, drawn.volumes(folder, seed, drawn.LEARNT, effort.volumes))
+    flow = FlowFit(SMALL, seed, effort.flow_steps).run(examples)
+    write_variant(output_dir, autoencoder, flow, scale_factor=scale)
+    document: dict[str, Any] = {"seed": seed, "effort": effort._asdict()}
+    document["figures"] = figures(output_dir, seed, effort.held_out)
+    (output_dir / "figures.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    logger.info("written to %s", output_dir)
