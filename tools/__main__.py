@@ -52,12 +52,14 @@ jobs_app = typer.Typer(no_args_is_help=True, help="Durable jobs: inference reque
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts that are billed, and their terms.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, with both sides of a comparison in one run.")
 models_app = typer.Typer(no_args_is_help=True, help="Networks and their TensorRT engines.")
+import_app = typer.Typer(no_args_is_help=True, help="Bring in weights that others published (extra: train).")
 train_app = typer.Typer(no_args_is_help=True, help="Train the models that come with RadGate (extra: train).")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(keys_app, name="keys")
 app.add_typer(accounts_app, name="accounts")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(models_app, name="models")
+models_app.add_typer(import_app, name="import")
 app.add_typer(bench_app, name="bench")
 app.add_typer(train_app, name="train")
 
@@ -369,6 +371,27 @@ def verify_models(
     raise typer.Exit(code)
 
 
+@import_app.command("maisi")
+def import_maisi(
+    bundle: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, file_okay=False, help="Folder of the bundle maisi_ct_generative or NV-Generate-CTMR."
+        ),
+    ],
+    repository: Repository = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Unpickle whatever the files hold, which can run any code.")
+    ] = False,
+) -> None:
+    """Put MAISI's official weights in the place of the small ones that come with RadGate."""
+    try:
+        from tools.models_import.maisi import import_maisi as run
+    except ImportError as error:
+        raise SystemExit("importing needs torch and safetensors: pip install 'radgate[train]'") from error
+    run(bundle, _repository(repository), trusted=trust)
+
+
 def _repository(given: Path | None) -> Path:
     from gateway.settings import Settings
 
@@ -523,6 +546,19 @@ def train_screen(
 ) -> None:
     """Train the five folds that find a photographed screen's corners, on drawn photos."""
     from tools.train.screen.training import train
+
+    train(output, seed=seed)
+
+
+@train_app.command("maisi")
+def train_maisi(
+    output: Annotated[
+        Path, typer.Option("--output", "--out", help="Where the graphs, their figures and drawn volumes go.")
+    ] = Path("var/train/maisi"),
+    seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+) -> None:
+    """Train MAISI's small networks, on drawn anatomy and its drawn CT."""
+    from tools.train.maisi.training import train
 
     train(output, seed=seed)
 

@@ -10,7 +10,11 @@ from tools.train.maisi.sizes import SMALL
 
 logger = logging.getLogger(__name__)
 
-MODEL_VERSION = "v0.1.0"
+NAMED = {"name": "small", "version": "v0.1.0"}
+STEPS = 10
+"""Of the flow, where none are asked for."""
+WINDOW, OVERLAP = 36, 0.2
+"""Of decoding: four windows of a volume of 256x256x128."""
 
 
 class Effort(NamedTuple):
@@ -49,8 +53,8 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     from tools.train.maisi.autoencoder import Autoencoder
     from tools.train.maisi.autoencoder_training import fit_autoencoder
     from tools.train.maisi.evaluate import figures
-    from tools.train.maisi.flow_training import FlowFit, encoded
-    from tools.train.maisi.variants import write_variant
+    from tools.train.maisi.flow_training import CT, FlowFit, encoded
+    from tools.train.maisi.variants import write_decode, write_latent
 
     effort = effort or Effort()
     folder = output_dir / "volumes"
@@ -63,8 +67,11 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     autoencoder.load_state_dict(torch.load(weights))
     examples, scale = encoded(autoencoder, drawn.volumes(folder, seed, drawn.LEARNT, effort.volumes))
     flow = FlowFit(SMALL, seed, effort.flow_steps).run(examples)
-    write_variant(output_dir, autoencoder, flow, scale_factor=scale)
+    write_latent(
+        output_dir, flow.unet, flow.controlnet, **NAMED, steps=STEPS, scale_factor=scale, modality=CT, halved=True
+    )
+    write_decode(output_dir, autoencoder, **NAMED, window=WINDOW, overlap=OVERLAP, halved=True)
     document: dict[str, Any] = {"seed": seed, "effort": effort._asdict()}
-    document["figures"] = figures(output_dir, seed, effort.held_out)
+    document["figures"] = figures(output_dir, seed, effort.held_out, output_dir / "contact_sheet.jpg")
     (output_dir / "figures.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     logger.info("written to %s", output_dir)

@@ -1,0 +1,1 @@
+"""Weights that others published, brought into the form that Triton runs here."""
