@@ -16,9 +16,9 @@ from tools.train.maisi.volumes import Volume
 logger = logging.getLogger(__name__)
 
 RATE = 3e-3
-PIECES = ((2, 48, 48, 48), (1, 64, 64, 64), (1, 112, 112, 64))
+PIECES = ((1, 48, 48, 48), (1, 64, 64, 64), (1, 112, 112, 64))
 """How many pieces a batch has, and their sides in voxels: normalisation sees fields of several sizes."""
-SHARES = (0.6, 0.25, 0.15)
+SHARES = (0.65, 0.25, 0.1)
 """How often each comes."""
 SOFT_TISSUE = (0.42, 0.62)
 """-160 to 240 HU, where a difference counts more."""
