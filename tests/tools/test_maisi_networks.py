@@ -1,5 +1,7 @@
 """MAISI's networks beside MONAI's own; needs torch and MONAI, which the usual environment does not have."""
 
+# ruff: noqa: E402  # what follows importorskip cannot be imported without torch
+
 import warnings
 
 import numpy as np
@@ -201,9 +203,7 @@ def test_one_steered_step_is_monais(size):
             zip(("top_region_index_tensor", "bottom_region_index_tensor"), regions, strict=True)
         )
     with torch.no_grad():
-        residuals = controlnet(
-            latent, times, controlnet.controlnet_cond_embedding(bits), modality=modality
-        )
+        residuals = controlnet(latent, times, controlnet.controlnet_cond_embedding(bits), modality=modality)
         down, middle = monai_control(latent, times, bits, class_labels=modality)
         for own, other in zip(residuals, [*down, middle], strict=True):
             assert_near(own, other)

@@ -1,5 +1,7 @@
 """Official-layout checkpoints, in small, to the graphs of MAISI; needs torch and safetensors."""
 
+# ruff: noqa: E402  # what follows importorskip cannot be imported without torch
+
 import json
 import logging
 from dataclasses import replace
@@ -92,7 +94,9 @@ def assert_velocity_of(networks, repository):
     latent, hint = torch.randn(1, 4, 8, 16, 8), torch.randn(1, 16, 8, 16, 8)
     told = torch.tensor([400.0]), hint, torch.tensor([[0.8, 0.8, 2.5]]), torch.ones(1, dtype=torch.int64)
     names = ("timestep", "hint", "spacing_mm", "modality")
-    out = run(repository, "maisi_latent/1/velocity.onnx", latent=latent, **dict(zip(names, told, strict=True)))
+    out = run(
+        repository, "maisi_latent/1/velocity.onnx", latent=latent, **dict(zip(names, told, strict=True))
+    )
     with torch.no_grad():
         expected = Velocity(networks["unet"], networks["controlnet"])(latent, *told)
     np.testing.assert_allclose(out["velocity"], expected, atol=1e-4)

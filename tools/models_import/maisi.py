@@ -34,7 +34,6 @@ WINDOW, OVERLAP = 48, 0.25
 MASK_WINDOW = 32
 
 
-
 def import_maisi(bundle: Path, repository: Path, *, trusted: bool = False, sizes: Sizes = OFFICIAL) -> None:
     """Write the graphs of a bundle over those of a model repository.
 
@@ -73,9 +72,7 @@ def import_maisi(bundle: Path, repository: Path, *, trusted: bool = False, sizes
     # The official code starts from the U-Net's weights, and then takes what the checkpoint has.
     expected_shapes = {key: value.shape for key, value in controlnet.state_dict().items()}
     shared = {
-        key: value
-        for key, value in unet_weights.weights.items()
-        if expected_shapes.get(key) == value.shape
+        key: value for key, value in unet_weights.weights.items() if expected_shapes.get(key) == value.shape
     }
     load(controlnet, checkpoints["controlnet"], also=shared)
     mask = _mask_networks(checkpoints, sizes)

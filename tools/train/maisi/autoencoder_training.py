@@ -1,5 +1,6 @@
 """Train the autoencoder on pieces of drawn volumes."""
 
+import copy
 import logging
 import time
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gateway.imaging.maisi.windows import FACTOR
 from tools.train.maisi.autoencoder import Autoencoder
 from tools.train.maisi.schedule import autocast, pace
 from tools.train.maisi.sizes import AutoencoderSize
@@ -20,6 +22,10 @@ PIECES = ((1, 48, 48, 48), (1, 64, 64, 64), (1, 112, 112, 64))
 """How many pieces a batch has, and their sides in voxels: normalisation sees fields of several sizes."""
 SHARES = (0.65, 0.25, 0.1)
 """How often each comes."""
+SETTLING_RATE = 1.5e-3
+WINDOWS = ((24, 24, 24), (36, 36, 32))
+"""Sides of the windows that the decoder settles on, in voxels of the latent."""
+WINDOW_SHARES = (0.75, 0.25)
 SOFT_TISSUE = (0.42, 0.62)
 """-160 to 240 HU, where a difference counts more."""
 SOFT_TISSUE_WEIGHT = 2.0
@@ -64,6 +70,59 @@ def fit_autoencoder(size: AutoencoderSize, volumes: Sequence[Volume], seed: int,
     return averaged.eval()
 
 
+def settle_decoder(
+    autoencoder: Autoencoder, latents: Sequence[Tensor], volumes: Sequence[Volume], seed: int, steps: int
+) -> Autoencoder:
+    """Train the decoder further on pieces as large as the windows that it decodes later.
+
+    Normalisation makes a voxel's value depend on the whole field, so that a decoder which has seen small fields
+    is off by tens of HU in large ones. The encoder, of which all latents come, stays as it is.
+
+    Parameters
+    ----------
+    latents
+        Means of the volumes' latents, unscaled, (4, x, y, z) each.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, 5])
+    network = copy.deepcopy(autoencoder)
+    parameters = [*network.decoder.parameters(), *network.post_quant_conv.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=SETTLING_RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, steps))
+    started = time.monotonic()
+    for step in range(steps):
+        number = rng.integers(len(volumes))
+        latent, image = _window(latents[number], volumes[number], rng)
+        with autocast():
+            restored = network.decode(latent)
+        difference = difference_of(restored, image)
+        optimiser.zero_grad(set_to_none=True)
+        difference.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 25 == 0 or step == steps - 1:
+            logger.info(
+                "decoder, step %d of %d: difference %.4f, %.0f s",
+                step, steps, difference.item(), time.monotonic() - started,
+            )  # fmt: skip
+    return network.eval()
+
+
+def _window(latent: Tensor, volume: Volume, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Cut a window out of a latent and its image, each with a batch axis of one."""
+    wanted = WINDOWS[rng.choice(len(WINDOWS), p=WINDOW_SHARES)]
+    sides = [min(n, side) for n, side in zip(latent.shape[1:], wanted, strict=True)]
+    corner = corner_in_body(volume.labels, [FACTOR * side for side in sides], FACTOR, rng)
+    cells = tuple(slice(c // FACTOR, c // FACTOR + side) for c, side in zip(corner, sides, strict=True))
+    voxels = tuple(slice(c, c + FACTOR * side) for c, side in zip(corner, sides, strict=True))
+    layout = torch.channels_last_3d
+    return (
+        latent[(slice(None), *cells)].unsqueeze(0).contiguous(memory_format=layout),
+        to_image(volume.image_hu[voxels])[None, None].contiguous(memory_format=layout),
+    )
+
+
 def to_image(image_hu: np.ndarray) -> Tensor:
     """Map HU to 0..1, float32."""
     return torch.from_numpy((image_hu.astype(np.float32) + 1000) / 2000)
@@ -98,8 +157,13 @@ def corner_in_body(
 
 def loss_of(restored: Tensor, images: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
     """Give the mean difference of images, and the latent's divergence from a normal distribution."""
-    restored, mean, variance = restored.float(), mean.float(), deviation.float().square()
-    soft = (restored.clamp(*SOFT_TISSUE) - images.clamp(*SOFT_TISSUE)).abs().mean()
-    difference = (restored - images).abs().mean() + SOFT_TISSUE_WEIGHT * soft
+    mean, variance = mean.float(), deviation.float().square()
     divergence = 0.5 * (mean.square() + variance - variance.clamp(min=1e-12).log() - 1).mean()
-    return difference, divergence
+    return difference_of(restored, images), divergence
+
+
+def difference_of(restored: Tensor, images: Tensor) -> Tensor:
+    """Give the mean difference of images, in which that of soft tissue counts more."""
+    restored = restored.float()
+    soft = (restored.clamp(*SOFT_TISSUE) - images.clamp(*SOFT_TISSUE)).abs().mean()
+    return (restored - images).abs().mean() + SOFT_TISSUE_WEIGHT * soft

@@ -1,5 +1,6 @@
 """The diffusion U-Net and the ControlNet that steers it, in PyTorch; names of parameters are MONAI's."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -131,7 +132,7 @@ class HintEmbedding(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.conv_in = Convolution(LABEL_BITS, channels[0])
         blocks = []
-        for inputs, following in zip(channels, channels[1:], strict=False):
+        for inputs, following in itertools.pairwise(channels):
             blocks += [Convolution(inputs, inputs), Convolution(inputs, following, stride=2)]
         self.blocks = nn.ModuleList(blocks)
         self.conv_out = zeroed(Convolution(channels[-1], outputs))

@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 RATE = 2e-3
 CT = 1
 """The modality's number among the classes."""
-PIECES = ((2, 24, 24, 24), (1, 32, 32, 32), (1, 48, 48, 32), (1, 64, 64, 32))
+PIECES = ((1, 24, 24, 24), (1, 32, 32, 32), (1, 48, 48, 32), (1, 64, 64, 32))
 """How many pieces a batch has, and their sides in voxels of the latent."""
-SHARES = (0.6, 0.24, 0.1, 0.06)
+SHARES = (0.66, 0.22, 0.08, 0.04)
 """How often each comes; the last is the whole of a usual volume."""
 
 
@@ -40,6 +40,10 @@ class Example(NamedTuple):
     labels: np.ndarray
     """uint8 [4x, 4y, 4z]."""
     spacing_mm: tuple[float, float, float]
+
+    def holds(self, sides: Sequence[int]) -> bool:
+        """Whether a piece of these sides, in voxels of the latent, can be cut out of it."""
+        return all(n >= side for n, side in zip(self.latent.shape[1:], sides, strict=True))
 
 
 class Flow(NamedTuple):
@@ -78,7 +82,7 @@ class FlowFit:
         self._steps = steps
         self._networks = nn.ModuleList([DiffusionUNet(sizes.unet), ControlNet(sizes.controlnet)])
         self._networks = self._networks.to(memory_format=torch.channels_last_3d)
-        unet, controlnet = self._networks
+        controlnet = self._networks[1]
         # A ControlNet beside a trained U-Net begins with layers of zeros; these two begin together.
         for layer in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
             _restart(layer)
@@ -133,11 +137,9 @@ class FlowFit:
     def _batch(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Cut pieces: latents (N, 4, x, y, z), bits (N, 8, 4x, 4y, 4z), spacing (N, 3), times (N,)."""
         count, *sides = PIECES[self._rng.choice(len(PIECES), p=SHARES)]
-        rows = []
-        while len(rows) < count:
-            example = examples[self._rng.integers(len(examples))]
-            if all(n >= side for n, side in zip(example.latent.shape[1:], sides, strict=True)):
-                rows.append(self._piece(example, sides))
+        # Where no volume is as large, the whole of one is taken.
+        holding = [example for example in examples if example.holds(sides)] or examples
+        rows = [self._piece(holding[self._rng.integers(len(holding))], sides) for _ in range(count)]
         latents, bits, spacings, times = zip(*rows, strict=True)
         layout = torch.channels_last_3d
         return (
@@ -150,6 +152,7 @@ class FlowFit:
     def _piece(
         self, example: Example, sides: Sequence[int]
     ) -> tuple[Tensor, np.ndarray, tuple[float, float, float], float]:
+        sides = [min(n, side) for n, side in zip(example.latent.shape[1:], sides, strict=True)]
         corner = corner_in_body(example.labels, [FACTOR * side for side in sides], FACTOR, self._rng)
         voxels = tuple(slice(c, c + FACTOR * side) for c, side in zip(corner, sides, strict=True))
         cells = tuple(slice(c // FACTOR, c // FACTOR + side) for c, side in zip(corner, sides, strict=True))

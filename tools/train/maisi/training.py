@@ -20,11 +20,12 @@ WINDOW, OVERLAP = 36, 0.2
 class Effort(NamedTuple):
     """How much to draw and how long to train."""
 
-    volumes: int = 48
+    volumes: int = 34
     autoencoder_volumes: int = 12
     """The first of them: an autoencoder needs less to see."""
-    autoencoder_steps: int = 900
-    flow_steps: int = 4000
+    autoencoder_steps: int = 480
+    flow_steps: int = 800
+    decoder_steps: int = 150
     held_out: int = 20
 
 
@@ -51,7 +52,7 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
     from tools.train.maisi.autoencoder import Autoencoder
-    from tools.train.maisi.autoencoder_training import fit_autoencoder
+    from tools.train.maisi.autoencoder_training import fit_autoencoder, settle_decoder
     from tools.train.maisi.evaluate import figures
     from tools.train.maisi.flow_training import CT, FlowFit, encoded
     from tools.train.maisi.variants import write_decode, write_latent
@@ -65,10 +66,20 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
         fitted = fit_autoencoder(SMALL.autoencoder, few, seed, effort.autoencoder_steps)
         torch.save(fitted.state_dict(), weights)
     autoencoder.load_state_dict(torch.load(weights))
-    examples, scale = encoded(autoencoder, drawn.volumes(folder, seed, drawn.LEARNT, effort.volumes))
+    all_volumes = drawn.volumes(folder, seed, drawn.LEARNT, effort.volumes)
+    examples, scale = encoded(autoencoder, all_volumes)
     flow = FlowFit(SMALL, seed, effort.flow_steps).run(examples)
+    latents = [example.latent / scale for example in examples]
+    autoencoder = settle_decoder(autoencoder, latents, all_volumes, seed, effort.decoder_steps)
     write_latent(
-        output_dir, flow.unet, flow.controlnet, **NAMED, steps=STEPS, scale_factor=scale, modality=CT, halved=True
+        output_dir,
+        flow.unet,
+        flow.controlnet,
+        **NAMED,
+        steps=STEPS,
+        scale_factor=scale,
+        modality=CT,
+        halved=True,
     )
     write_decode(output_dir, autoencoder, **NAMED, window=WINDOW, overlap=OVERLAP, halved=True)
     document: dict[str, Any] = {"seed": seed, "effort": effort._asdict()}

@@ -41,7 +41,12 @@ def write_latent(
     folder = repository / "maisi_latent" / "1"
     graphs.write_hint(controlnet, folder / "hint.onnx", halved=halved)
     graphs.write_velocity(unet, controlnet, folder / "velocity.onnx", halved=halved)
-    document = {"sampler": "rectified-flow", "steps": steps, "scale_factor": scale_factor, "modality": modality}
+    document = {
+        "sampler": "rectified-flow",
+        "steps": steps,
+        "scale_factor": scale_factor,
+        "modality": modality,
+    }
     _write(folder, {"name": name, "version": version, **document})
 
 

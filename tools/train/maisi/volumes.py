@@ -50,7 +50,9 @@ def volumes(folder: Path, seed: int, purpose: int, count: int) -> list[Volume]:
     """
     cv2.setNumThreads(1)  # its threads and torch's would wait for each other
     folder.mkdir(parents=True, exist_ok=True)
-    return [_volume(folder / f"{seed}_{purpose}_{number}", [seed, purpose, number]) for number in range(count)]
+    return [
+        _volume(folder / f"{seed}_{purpose}_{number}", [seed, purpose, number]) for number in range(count)
+    ]
 
 
 def _volume(stem: Path, seeds: list[int]) -> Volume:

@@ -1,0 +1,57 @@
+"""Training MAISI's small networks, for a step."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tools.train.maisi import volumes
+
+SHIPPED = Path(__file__).parents[2] / "model_repository"
+
+
+@pytest.fixture
+def small_volumes(monkeypatch):
+    """Draw volumes of 96 by 96 by 64."""
+    monkeypatch.setattr(volumes, "MAX_SIDE", 96)
+    monkeypatch.setattr(volumes, "SLICES", 64)
+
+
+def test_volumes_are_drawn_once_and_again_the_same(small_volumes, tmp_path):
+    first, again = (volumes.volumes(tmp_path / folder, 3, volumes.LEARNT, 1)[0] for folder in "ab")
+    assert first.labels.shape == first.image_hu.shape == (96, 96, 64)
+    assert first.labels.tobytes() == again.labels.tobytes()
+    assert first.image_hu.tobytes() == again.image_hu.tobytes()
+    np.save(tmp_path / "a" / "3_0_0.hu.npy", np.zeros((1, 1, 1), np.int16))
+    assert volumes.volumes(tmp_path / "a", 3, volumes.LEARNT, 1)[0].image_hu.shape == (1, 1, 1)
+
+
+def test_held_out_volumes_are_others(small_volumes):
+    learnt, held_out = (
+        volumes.draw(np.random.default_rng([0, purpose, 0]), ("chest",))
+        for purpose in (volumes.LEARNT, volumes.HELD_OUT)
+    )
+    assert (learnt.labels != held_out.labels).any()
+
+
+def test_a_short_training_writes_graphs_of_the_same_contract(small_volumes, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.maisi import autoencoder_training, flow_training, training
+
+    monkeypatch.setattr(autoencoder_training, "PIECES", ((1, 32, 32, 32),) * 3)
+    monkeypatch.setattr(flow_training, "PIECES", ((1, 16, 16, 16),) * 4)
+    monkeypatch.setattr(autoencoder_training, "WINDOWS", ((12, 12, 12),) * 2)
+    effort = training.Effort(
+        volumes=2, autoencoder_volumes=1, autoencoder_steps=2, flow_steps=2, decoder_steps=2, held_out=1
+    )
+    training.train(tmp_path, seed=5, effort=effort)
+    document = json.loads((tmp_path / "figures.json").read_text())
+    assert document["figures"]["count"] == 1
+    assert (tmp_path / "contact_sheet.jpg").exists()
+    for graph in ("maisi_latent/1/hint.onnx", "maisi_latent/1/velocity.onnx", "maisi_decode/1/decoder.onnx"):
+        written, shipped = (onnx.load(root / graph).graph for root in (tmp_path, SHIPPED))
+        for own, other in ((written.input, shipped.input), (written.output, shipped.output)):
+            assert [(each.name, each.type) for each in own] == [(each.name, each.type) for each in other]
+        assert len(written.node) == len(shipped.node)
