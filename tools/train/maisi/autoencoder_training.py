@@ -75,8 +75,8 @@ def settle_decoder(
 ) -> Autoencoder:
     """Train the decoder further on pieces as large as the windows that it decodes later.
 
-    Normalisation makes a voxel's value depend on the whole field, so that a decoder which has seen small fields
-    is off by tens of HU in large ones. The encoder, of which all latents come, stays as it is.
+    Normalisation makes a voxel's value depend on the whole field: a decoder which has seen small fields alone
+    is off by tens of HU in large ones. The encoder, from which all latents come, stays as it is.
 
     Parameters
     ----------
