@@ -11,9 +11,13 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
+Tensors = dict[str, np.ndarray]
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -60,6 +64,23 @@ def is_over(name: str) -> bool:
     finally:
         os.close(file)
     return True
+
+
+def while_wanted(
+    parts: Iterable[Tensors], lease: np.ndarray, is_cancelled: Callable[[], bool]
+) -> Iterator[Tensors]:
+    """Yield a model's answer part by part, until its caller is gone or has ended the lease.
+
+    Parameters
+    ----------
+    lease
+        Its name, shape (1,), dtype object.
+    """
+    name = lease[0].decode()
+    for part in parts:
+        if is_cancelled() or is_over(name):
+            return
+        yield part
 
 
 def _path(name: str) -> Path:

@@ -1,6 +1,6 @@
 """Labels as the ControlNet takes them, and their embedding, computed once a volume and in slabs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def label_bits(labels: np.ndarray) -> np.ndarray:
     return bits.astype(np.float32)
 
 
-def embedding_of(labels: np.ndarray, embed: Embed) -> np.ndarray:
+def embedding_slabs(labels: np.ndarray, embed: Embed) -> Iterator[np.ndarray]:
     """Embed a label map, some slices at a time: all bits of a large volume would take gigabytes.
 
     Parameters
@@ -37,15 +37,18 @@ def embedding_of(labels: np.ndarray, embed: Embed) -> np.ndarray:
     labels
         uint8 [x, y, z].
 
-    Returns
-    -------
-    float32 [1, c, x/4, y/4, z/4], the same as in one piece.
+    Yields
+    ------
+    float32 [1, c, x/4, y/4, slices/4]; joined along the last axis they are the same as in one piece.
     """
     depth = labels.shape[2]
-    parts = []
     for start in range(0, depth, SLAB_SLICES):
         stop = min(start + SLAB_SLICES, depth)
         low, high = max(start - HALO_SLICES, 0), min(stop + HALO_SLICES, depth)
         embedded = embed(label_bits(labels[:, :, low:high])[np.newaxis])
-        parts.append(embedded[..., (start - low) // FACTOR : (stop - low) // FACTOR])
-    return np.concatenate(parts, axis=4)
+        yield embedded[..., (start - low) // FACTOR : (stop - low) // FACTOR]
+
+
+def embedding_of(labels: np.ndarray, embed: Embed) -> np.ndarray:
+    """Join `embedding_slabs`: float32 [1, c, x/4, y/4, z/4]."""
+    return np.concatenate(list(embedding_slabs(labels, embed)), axis=4)

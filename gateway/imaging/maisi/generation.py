@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gateway.imaging.maisi.asked import Asked
+from gateway.imaging.maisi.quality import organ_quality
 
 Tensors = dict[str, np.ndarray]
 Call = Callable[[str, Mapping[str, np.ndarray], Sequence[str]], Iterable[Tensors]]
@@ -59,7 +60,8 @@ def generate(
         return
     image_hu[labels == 0] = BACKGROUND_HU
     yield from slabs(image_hu, labels)
-    yield _part({"event": "done", "seed": asked.seed, "quality": {}, "model": model})
+    quality = organ_quality(image_hu, labels).document()
+    yield _part({"event": "done", "seed": asked.seed, "quality": quality, "model": model})
 
 
 def slabs(image_hu: np.ndarray, labels: np.ndarray) -> Iterator[Tensors]:
