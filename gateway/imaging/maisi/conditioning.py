@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 BITS = 8
-SLAB_SLICES = 32
+SLAB_VOXELS = 256 * 256 * 64
+"""About as many of a label map are embedded at once."""
+LEAST_SLICES = 32
 HALO_SLICES = 16
 """Of labels beside a slab that its embedding may depend on: 13 by the kernels, rounded up to the strides."""
 FACTOR = 4
@@ -42,8 +44,9 @@ def embedding_slabs(labels: np.ndarray, embed: Embed) -> Iterator[np.ndarray]:
     float32 [1, c, x/4, y/4, slices/4]; joined along the last axis they are the same as in one piece.
     """
     depth = labels.shape[2]
-    for start in range(0, depth, SLAB_SLICES):
-        stop = min(start + SLAB_SLICES, depth)
+    slices = max(SLAB_VOXELS // labels[:, :, 0].size // LEAST_SLICES, 1) * LEAST_SLICES
+    for start in range(0, depth, slices):
+        stop = min(start + slices, depth)
         low, high = max(start - HALO_SLICES, 0), min(stop + HALO_SLICES, depth)
         embedded = embed(label_bits(labels[:, :, low:high])[np.newaxis])
         yield embedded[..., (start - low) // FACTOR : (stop - low) // FACTOR]

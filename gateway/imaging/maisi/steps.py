@@ -147,10 +147,15 @@ class Decoder:
         )
         for done, count, first, image in windows:
             yield {"event": _progress(done, count), "image_hu": _NO_IMAGE}
-            for z in range(0, 0 if image is None else image.shape[3], SLAB_SLICES):
-                slab = to_hu(image[0, :, :, z : z + SLAB_SLICES])
-                yield {"event": _event("slab", z=first + z), "image_hu": slab}
+            if image is not None:
+                yield from _slabs(image[0], first)
         yield {"event": _event("done", model=self.model), "image_hu": _NO_IMAGE}
+
+
+def _slabs(image: np.ndarray, first: int) -> Iterator[Tensors]:
+    for z in range(0, image.shape[2], SLAB_SLICES):
+        slab = to_hu(image[:, :, z : z + SLAB_SLICES])
+        yield {"event": _event("slab", z=first + z), "image_hu": slab}
 
 
 def _progress(step: int, steps: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from gateway.imaging.maisi.conditioning import embedding_of, label_bits
+from gateway.imaging.maisi import conditioning
+from gateway.imaging.maisi.conditioning import embedding_of, embedding_slabs, label_bits
 
 
 def test_bits_are_the_index_in_binary():
@@ -12,7 +13,7 @@ def test_bits_are_the_index_in_binary():
     assert (bits * 2.0 ** np.arange(8)[:, None, None, None]).sum(0).ravel().tolist() == [0, 200, 1, 132]
 
 
-def test_slabs_embed_as_the_whole():
+def test_slabs_embed_as_the_whole(monkeypatch):
     """By something that looks as far as the network: sums over 13 slices to either side, in strides of 4."""
 
     def embed(bits: np.ndarray) -> np.ndarray:
@@ -21,4 +22,6 @@ def test_slabs_embed_as_the_whole():
         return wide[:, :, ::4, ::4, ::4]
 
     labels = np.random.default_rng(0).integers(0, 133, (8, 8, 96), np.uint8)
+    monkeypatch.setattr(conditioning, "SLAB_VOXELS", 0)
+    assert [slab.shape[-1] for slab in embedding_slabs(labels, embed)] == [8, 8, 8]
     np.testing.assert_array_equal(embedding_of(labels, embed), embed(label_bits(labels)[np.newaxis]))
