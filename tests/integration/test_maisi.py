@@ -35,6 +35,7 @@ SMALL = {
     "spacing": [1.5, 1.5, 1.5],
     "num_inference_steps": 2,
 }
+SEEDED = {**SMALL, "seed": 23, "label_values": "native"}
 
 
 def call(instance: Instance, method: str, path: str, body: dict | None = None, **headers: str):
@@ -87,23 +88,25 @@ def test_the_vendors_client_works(instance, tmp_path):
     assert -1000 <= voxels.get_fdata().min() < voxels.get_fdata().max() <= 1000
 
 
-def test_the_same_seed_gives_the_same_bytes_and_native_labels_what_was_asked_for(instance):
-    asked = {**SMALL, "seed": 5, "label_values": "native"}
-    first, second = [archive_of(call(instance, "POST", "/v1/maisi/run", asked)[2]) for _ in range(2)]
-    assert [first[name] for name in sorted(first)] == [second[name] for name in sorted(second)]
-    (label,) = [first[name] for name in first if name.endswith("_label.nii.gz")]
+@pytest.fixture(scope="module")
+def made(instance):
+    """What the shared instance makes of a seed."""
+    return archive_of(call(instance, "POST", "/v1/maisi/run", SEEDED)[2])
+
+
+def test_native_labels_have_what_was_asked_for(made):
+    (label,) = [made[name] for name in made if name.endswith("_label.nii.gz")]
     there = np.unique(nibabel.Nifti1Image.from_bytes(gzip.decompress(label)).get_fdata())
     assert {LABELS["liver"].index, LABELS["spleen"].index} <= set(there)
 
 
-def test_a_killed_instance_goes_on_with_the_same_seed_to_the_same_bytes(new_instance):
+def test_a_killed_instance_goes_on_with_the_same_seed_to_the_same_bytes(made, new_instance):
+    """And they are those that another instance made."""
     chance = random.Random(SEED)
-    instance = new_instance()
+    instance = new_instance(maisi_quality_tries="1")
     instance.start()
     instance.wait_ready()
-    asked = {**SMALL, "seed": 23, "num_output_samples": 2}
-    _, _, expected = call(instance, "POST", "/v1/maisi/run", asked)
-    status, headers, _ = call(instance, "POST", "/v1/maisi/run", asked, Prefer="respond-async")
+    status, headers, _ = call(instance, "POST", "/v1/maisi/run", SEEDED, Prefer="respond-async")
     assert status == 202
     job = headers["Location"]
 
@@ -112,14 +115,12 @@ def test_a_killed_instance_goes_on_with_the_same_seed_to_the_same_bytes(new_inst
 
     for _ in range(KILLS):
         wait_until(lambda: state()["stage"] or state()["finished_at"], 120, "it generates", every=0.05)
-        time.sleep(chance.uniform(0, 1.0))
+        time.sleep(chance.uniform(0, 10.0))
         instance.kill_everything()
         instance.start()
         instance.wait_ready()
     wait_until(lambda: state()["finished_at"], 300, "the job ends", every=0.5)
-    assert (state()["state"], state()["done"]) == ("succeeded", 2)
+    assert (state()["state"], state()["done"]) == ("succeeded", 1)
     result = archive_of(call(instance, "GET", state()["result"])[2])
-    before = archive_of(expected)
-    assert [result[name] for name in sorted(result)] == [before[name] for name in sorted(before)]
-    left = [path.name for path in (instance.data_dir / "maisi").rglob("*.raw")]
-    assert left == []
+    assert [result[name] for name in sorted(result)] == [made[name] for name in sorted(made)]
+    assert list((instance.data_dir / "maisi").rglob("*.raw")) == []

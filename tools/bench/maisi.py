@@ -1,4 +1,4 @@
-"""Volumes end to end: seconds, stages, memory of all that runs; whether what was asked for is there, and good."""
+"""Volumes end to end: seconds, stages, memory; whether what was asked for is there, and how good it is."""
 
 import asyncio
 import contextlib
