@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -63,7 +64,7 @@ def import_maisi(bundle: Path, repository: Path, *, trusted: bool = False, sizes
     unet_weights = checkpoints["unet"]
     if any(key.startswith("top_region_index_layer") for key in unet_weights.weights):
         raise BadCheckpoint(f"{unet_weights.path}: expected a rectified flow, found 1000 steps of denoising")
-    named = {"name": "official", "version": _version(bundle)}
+    named: dict[str, Any] = {"name": "official", "version": _version(bundle)}
     with _emptily():
         autoencoder = Autoencoder(sizes.autoencoder)
         unet, controlnet = DiffusionUNet(sizes.unet), ControlNet(sizes.controlnet)

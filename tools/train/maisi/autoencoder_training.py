@@ -66,8 +66,8 @@ def fit_autoencoder(size: AutoencoderSize, volumes: Sequence[Volume], seed: int,
                 "autoencoder, step %d of %d: difference %.4f, divergence %.2f, %.0f s",
                 step, steps, difference.item(), divergence.item(), time.monotonic() - started,
             )  # fmt: skip
-    averaged: Autoencoder = average.module
-    return averaged.eval()
+    averaged: Autoencoder = average.module.eval()
+    return averaged
 
 
 def settle_decoder(
@@ -85,7 +85,7 @@ def settle_decoder(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 5])
-    network = copy.deepcopy(autoencoder)
+    network: Autoencoder = copy.deepcopy(autoencoder)
     parameters = [*network.decoder.parameters(), *network.post_quant_conv.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=SETTLING_RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, steps))
@@ -106,7 +106,8 @@ def settle_decoder(
                 "decoder, step %d of %d: difference %.4f, %.0f s",
                 step, steps, difference.item(), time.monotonic() - started,
             )  # fmt: skip
-    return network.eval()
+    network.eval()
+    return network
 
 
 def _window(latent: Tensor, volume: Volume, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

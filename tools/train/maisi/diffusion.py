@@ -97,7 +97,7 @@ class DiffusionUNet(_Timed):
             Of the ControlNet.
         """
         embedded = self.embedded(timesteps, modality)
-        if hasattr(self, "top_region_index_layer"):
+        if regions is not None:
             top, bottom = regions
             embedded = torch.cat(
                 [embedded, self.top_region_index_layer(top), self.bottom_region_index_layer(bottom)], 1

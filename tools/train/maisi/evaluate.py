@@ -8,11 +8,9 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from gateway.imaging.maisi.conditioning import embedding_of
 from gateway.imaging.maisi.labels import BODY, BY_INDEX
 from gateway.imaging.maisi.quality import Quality, organ_quality
-from gateway.imaging.maisi.sampling import noise_of, sample
-from gateway.imaging.maisi.windows import FACTOR, decode_windows, to_hu
+from gateway.imaging.maisi.steps import Decoder, Sampler
 from gateway.triton.networks.onnx_runtime import OnnxRuntimeNetwork
 from tools.phantoms.volume_sheet import volume_sheet
 from tools.train.maisi.volumes import HELD_OUT, REGIONS, Volume, draw
@@ -29,37 +27,28 @@ class Graphs:
 
     def __init__(self, repository: Path) -> None:
         latent, decode = repository / "maisi_latent" / "1", repository / "maisi_decode" / "1"
-        self._latent = json.loads((latent / "variant.json").read_text())
-        self._decode = json.loads((decode / "variant.json").read_text())
-        self._hint = OnnxRuntimeNetwork(latent / "hint.onnx", cpu=True)
-        self._velocity = OnnxRuntimeNetwork(latent / "velocity.onnx", cpu=True)
-        self._decoder = OnnxRuntimeNetwork(decode / "decoder.onnx", cpu=True)
+        hint, velocity, decoder = (
+            OnnxRuntimeNetwork(path, cpu=True)
+            for path in (latent / "hint.onnx", latent / "velocity.onnx", decode / "decoder.onnx")
+        )
+        self._sampler = Sampler.of(_variant(latent), hint=hint.run, velocity=velocity.run, truncated=False)
+        self._decoder = Decoder.of(_variant(decode), image=decoder.run)
 
     def image_of(self, labels: np.ndarray, spacing_mm: Sequence[float], seed: int) -> np.ndarray:
         """Generate the image of a label map, int16 [x, y, z] in HU."""
-        told = {
-            "hint": embedding_of(labels, lambda bits: self._hint.run({"bits": bits})["hint"]),
-            "spacing_mm": np.array([spacing_mm], np.float32),
-            "modality": np.array([self._latent["modality"]], np.int64),
-        }
-
-        def velocity(latent: np.ndarray, timestep: np.ndarray) -> np.ndarray:
-            return self._velocity.run({"latent": latent, "timestep": timestep, **told})["velocity"]
-
-        noise = noise_of(seed, (1, 4, *(n // FACTOR for n in labels.shape)))
-        *_, latent = sample(noise, velocity, steps=self._latent["steps"])
-        image_hu = to_hu(self._decoded(latent[0] / np.float32(self._latent["scale_factor"])))
+        own_steps = np.zeros(1, np.int32)
+        *_, sampled = self._sampler.parts(
+            labels, np.array(spacing_mm, np.float32), np.array([seed]), own_steps
+        )
+        slabs = [part["image_hu"] for part in self._decoder.parts(sampled["latent"])]
+        image_hu: np.ndarray = np.concatenate([slab for slab in slabs if slab.size], axis=2)
         image_hu[labels == 0] = AIR_HU
         return image_hu
 
-    def _decoded(self, latent: np.ndarray) -> np.ndarray:
-        parts = decode_windows(
-            latent,
-            lambda part: self._decoder.run({"latent": np.ascontiguousarray(part)})["image"],
-            window=self._decode["window"],
-            overlap=self._decode["overlap"],
-        )
-        return np.concatenate([part[0] for *_, part in parts if part is not None], 2)
+
+def _variant(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "variant.json").read_text())
+    return document
 
 
 class Judged(NamedTuple):

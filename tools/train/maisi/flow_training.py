@@ -132,7 +132,7 @@ class FlowFit:
         self._optimiser.step()
         self._schedule.step()
         self._average.update_parameters(self._networks)
-        return loss.item()
+        return float(loss.item())
 
     def _batch(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Cut pieces: latents (N, 4, x, y, z), bits (N, 8, 4x, 4y, 4z), spacing (N, 3), times (N,)."""
