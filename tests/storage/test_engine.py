@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import random
+import socket
 from datetime import timedelta
 
 import pytest
@@ -10,7 +12,10 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.storage.clock import Now, ago
+from gateway.storage.engine import open_database
 from gateway.storage.tables import executors, job_steps
+from tests.storage.databases import empty_database
+from tests.storage.wire import wire_to
 
 ROW = {"executor_id": "one", "boot_id": "first", "heartbeat_at": Now()}
 
@@ -102,3 +107,18 @@ async def test_a_frozen_process_loses_its_locks_after_a_minute(database):
         pytest.skip("SQLite belongs to one process")
     async with database.read() as connection:
         assert await connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "1min"
+
+
+async def test_a_cut_cable_to_postgresql_is_noticed_in_seconds(tmp_path):
+    with empty_database("postgresql", tmp_path) as url:
+        async with wire_to(url) as (through, _):
+            database = await open_database(through)
+            try:
+                async with database.read() as connection:
+                    raw = (await connection.get_raw_connection()).driver_connection
+                    with socket.socket(fileno=os.dup(raw.fileno())) as wire:
+                        silence = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                        idle = wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+                assert (silence, idle) == (8000, 4)
+            finally:
+                await database.close()
