@@ -64,7 +64,7 @@ class Settings(BaseSettings):
         "", max_length=200, description="This process among those of one database, the same after a restart"
     )
     executor_timeout_seconds: float = Field(
-        60.0, ge=1, description="Silence after which others take a process's jobs"
+        10.0, ge=1, description="Silence after which others take a process's jobs"
     )
     job_retention_days: int = Field(30, ge=1, description="How long a job is kept after its end")
 

@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetEnqueueOptions, SetWorkflowID
+from dbos._dbos import _get_dbos_instance
 from sqlalchemy import URL
 
 from gateway.jobs.durable import DurableJobEngine
@@ -27,7 +28,7 @@ from gateway.jobs.engine import JobFunction
 from gateway.jobs.queue import Dispatched
 from gateway.jobs.reaper import DEAD_AFTER
 from gateway.jobs.runner import Interrupted
-from gateway.storage.engine import Database
+from gateway.storage.engine import Database, postgresql_arguments
 
 T = TypeVar("T")
 Run = Callable[[str], Awaitable[None]]
@@ -130,6 +131,9 @@ class DbosQueue:
         # Else it would take from the queues of other processes of this database, too.
         DBOS.listen_queues(list(self._queues) if self._runs_jobs else [])
         DBOS.launch()
+        # It would else try again by itself, at last once a minute: a job that has ended keeps its place for
+        # as long after the database is back, and a stop waits. All that we call is called again by us.
+        _get_dbos_instance()._sys_db._retry_connection_errors = False
         for name, concurrency in self._queues.items():
             DBOS.register_queue(
                 name,
@@ -144,6 +148,7 @@ class DbosQueue:
             "name": "radgate",
             "system_database_url": self._url.render_as_string(hide_password=False),
             "sys_db_pool_size": POOL_SIZE,
+            "db_engine_kwargs": self._engine_arguments(),
             "executor_id": self._executor_id,
             "application_version": APPLICATION_VERSION,
             "serializer": DBOSPortableJSONSerializer(),  # the default is pickle: code for who can write
@@ -152,6 +157,11 @@ class DbosQueue:
             "notification_listener_polling_interval_sec": POLL_SECONDS,  # for nothing, but `destroy` waits
             "log_level": "WARNING",
         }
+
+    def _engine_arguments(self) -> dict[str, Any] | None:
+        if self._url.get_backend_name() != "postgresql":
+            return None
+        return {"connect_args": postgresql_arguments(self._url)}
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._callers, function)

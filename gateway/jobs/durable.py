@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 PULSE_SECONDS = 0.5
 WATCH_SECONDS = 1.0
 DATABASE_SECONDS = 20.0
+ENQUEUE_SECONDS = 1.0
 RECOVERED_AT_ONCE = 500
 SUBMITTING = timedelta(seconds=60)
 """A job younger than this may still be on its way from our table to the queue."""
@@ -69,7 +70,12 @@ class DurableJobEngine:
         boot_id = uuid.uuid4().hex
         self._heart = Heart(database, executor_id, boot_id, dead_after=dead_after)
         self._reaper = Reaper(
-            database, queue, executor_id, is_running=self._runner.is_running, dead_after=dead_after
+            database,
+            queue,
+            executor_id,
+            is_running=self._runner.is_running,
+            has_stopped=self._runner.has_stopped,
+            dead_after=dead_after,
         )
         self._retention = Retention(database, queue, older_than=retention)
         self._loops: list[asyncio.Task[None]] = []
@@ -99,8 +105,8 @@ class DurableJobEngine:
     async def close(self, *, drain_seconds: float = 0.0) -> None:
         """Stop; jobs that do not end within `drain_seconds` go on at the next start, or elsewhere."""
         await self._runner.close(drain_seconds)
-        for loop in self._loops:
-            loop.cancel()
+        for task in (*self._loops, *self._enqueuing):
+            task.cancel()
         await asyncio.gather(*self._loops, *self._enqueuing, return_exceptions=True)
         await self._queue.close()
         for pool in self._pools.values():
@@ -190,14 +196,19 @@ class DurableJobEngine:
 
     def _enqueue(self, job: NewJob) -> None:
         """Queue an accepted job; nobody waits for that."""
-        task = asyncio.create_task(self._queue.enqueue(job.id, queue=job.queue, priority=job.priority))
+        task = asyncio.create_task(self._enqueue_at_last(job))
         self._enqueuing.add(task)
-        task.add_done_callback(self._enqueued)
+        task.add_done_callback(self._enqueuing.discard)
 
-    def _enqueued(self, task: asyncio.Task[None]) -> None:
-        self._enqueuing.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a job is accepted and not queued yet: %s", type(error).__name__)
+    async def _enqueue_at_last(self, job: NewJob) -> None:
+        """Try until the queue has it; `recover` does so where this process ends before."""
+        while True:
+            try:
+                await self._queue.enqueue(job.id, queue=job.queue, priority=job.priority)
+                return
+            except Exception as error:
+                logger.error("job %s is accepted and not queued yet: %s", job.id, type(error).__name__)
+            await asyncio.sleep(ENQUEUE_SECONDS)
 
     async def _beat(self) -> None:
         if not await self._heart.beat():

@@ -11,7 +11,8 @@ from gateway.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
-DEAD_AFTER = timedelta(seconds=60)
+DEAD_AFTER = timedelta(seconds=10)
+"""Its jobs go on elsewhere a quarter of this later; one that was merely slow finds itself superseded."""
 BEATS = 6
 LOOKS = 4
 """How often an executor beats, and others look, in the time after which it counts as dead."""
@@ -60,12 +61,14 @@ class Reaper:
         executor_id: str,
         *,
         is_running: Callable[[str], bool],
+        has_stopped: Callable[[str], bool] = lambda job_id: False,
         dead_after: timedelta = DEAD_AFTER,
     ) -> None:
         self._database = database
         self._queue = queue
         self._executor_id = executor_id
         self._is_running = is_running
+        self._has_stopped = has_stopped
         self._suspects: set[str] = set()
         self._dead_after = dead_after
         self.seconds = dead_after.total_seconds() / LOOKS
@@ -81,12 +84,12 @@ class Reaper:
         return is_ours
 
     def _dropped(self, held: list[Dispatched]) -> list[Dispatched]:
-        # Our own that stopped for want of a database. Seen twice, or one that is just about to
-        # start would count.
+        # Our own that stopped for want of a database, or that the queue thinks we have. The
+        # latter are seen twice, or one that is just about to start would count.
         idle = [
             job for job in held if job.executor_id == self._executor_id and not self._is_running(job.job_id)
         ]
-        dropped = [job for job in idle if job.job_id in self._suspects]
+        dropped = [job for job in idle if job.job_id in self._suspects or self._has_stopped(job.job_id)]
         self._suspects = {job.job_id for job in idle}
         return dropped
 
@@ -103,5 +106,5 @@ class Reaper:
         for job in lost:
             by_queue[job.queue].append(job.job_id)
         for queue, ids in by_queue.items():
-            logger.warning("%d jobs of dead executors go back to queue %s", len(ids), queue)
+            logger.warning("%d jobs that nobody runs go back to queue %s", len(ids), queue)
             await self._queue.dispatch_again(ids, queue=queue)

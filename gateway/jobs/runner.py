@@ -55,12 +55,17 @@ class Runner:
         self._pools = pools
         self._on_change = on_change
         self._running: set[RunningJob] = set()
+        self._stopped: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def is_running(self, job_id: str) -> bool:
         """Tell whether an attempt at this job is under way here."""
         return any(job.id == job_id for job in self._running)
+
+    def has_stopped(self, job_id: str) -> bool:
+        """Tell whether the last attempt here stopped before the job's end, as for want of a database."""
+        return job_id in self._stopped
 
     async def run(self, job_id: str) -> None:
         """Run a job to its end. Raises, whatever it is, if the job must be handed over again."""
@@ -69,6 +74,7 @@ class Runner:
         if self._closing:
             raise Interrupted
         self._tasks.add(task)
+        self._stopped.discard(job_id)
         try:
             await self._attempt(job_id)
         except Superseded:
@@ -76,6 +82,7 @@ class Runner:
             raise
         except Exception as error:
             logger.error("job %s stopped: %s at %s", job_id, type(error).__name__, _place(error))
+            self._stopped.add(job_id)
             raise
         finally:
             self._tasks.discard(task)
@@ -111,11 +118,12 @@ class Runner:
         self._on_change(job.id)
 
     async def _hear_of_the_rest(self) -> None:
-        if not self._running:
+        asked = list(self._running)  # a job that starts meanwhile is not in the answer, and not lost
+        if not asked:
             return
         async with self._database.read() as connection:
-            found = await jobs.attempts(connection, [job.id for job in self._running])
-        for job in list(self._running):
+            found = await jobs.attempts(connection, [job.id for job in asked])
+        for job in asked:
             attempt, cancelled = found.get(job.id, (None, False))
             if attempt is None or attempt > job.attempt:
                 job.lose()
@@ -169,6 +177,7 @@ class Runner:
 
     async def _finish(self, job: RunningJob, ending: Ending) -> None:
         await job.write_items()
+        job.is_ending = True
         async with self._database.write() as connection:
             state = await jobs.finish(connection, job.id, job.attempt, ending, job.counts)
         if state is None:

@@ -46,6 +46,7 @@ class RunningJob:
         self.counts = Counts(row.phase, row.done, row.failed, row.total, row.detail)
         self.is_changed = False
         self.is_lost = False
+        self.is_ending = False
         self.task = asyncio.current_task()
 
     def is_cancelled(self) -> bool:
@@ -116,8 +117,12 @@ class RunningJob:
             self._cancelled |= cancelled
 
     def lose(self) -> None:
-        """Stop the work at once: it runs elsewhere by now."""
-        if not self.is_lost:
+        """Stop the work at once: it runs elsewhere by now.
+
+        Not while its end is being written, which keeps other attempts out by itself: a look at the database
+        finds the job ended before its attempt knows.
+        """
+        if not self.is_lost and not self.is_ending:
             self.is_lost = True
             if self.task is not None and self.task is not asyncio.current_task():
                 self.task.cancel()

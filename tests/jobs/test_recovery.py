@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 import gateway
 from gateway.jobs import dbos_engine
 from gateway.jobs.engine import JobState
-from gateway.jobs.reaper import Heart, Reaper
+from gateway.jobs.queue import Dispatched
+from gateway.jobs.reaper import DEAD_AFTER, Heart, Reaper
 from gateway.jobs.retention import DELETED_AT_ONCE, Retention
 from gateway.storage import executors
 from gateway.storage import jobs as statements
@@ -340,8 +341,108 @@ async def test_dbos_runs_once_in_a_process(start):
         await start()
 
 
-def test_the_reaper_looks_more_often_than_an_executor_may_be_silent():
+def test_the_jobs_of_the_dead_go_on_within_15_seconds_and_one_lost_beat_is_no_death():
     heart = Heart(None, "one", "boot")
     reaper = Reaper(None, None, "one", is_running=lambda job_id: False)
-    assert (heart.seconds, reaper.seconds) == (10, 15)
-    assert dbos_engine.POLL_SECONDS <= 0.1
+    assert 3 * heart.seconds < DEAD_AFTER.total_seconds()
+    assert DEAD_AFTER.total_seconds() + reaper.seconds + dbos_engine.POLL_SECONDS < 15
+
+
+class HeldJobs:
+    """A queue that has handed two jobs to this executor."""
+
+    def __init__(self):
+        self.again = []
+
+    async def dispatched(self):
+        return [Dispatched(job_id, "one", "bulk") for job_id in ("stopped", "about to start")]
+
+    async def dispatch_again(self, ids, *, queue):
+        self.again.append((ids, queue))
+
+
+async def test_a_job_that_stopped_here_is_queued_again_at_the_first_look(database):
+    held = HeldJobs()
+    reaper = Reaper(
+        database, held, "one", is_running=lambda job_id: False, has_stopped=lambda job_id: job_id == "stopped"
+    )
+    await reaper.sweep()
+    assert held.again == [(["stopped"], "bulk")]
+
+
+async def test_a_job_accepted_while_the_queue_is_away_is_queued_by_the_same_process(
+    start, kinds, submission, ended, monkeypatch
+):
+    async def work(job_id, context):
+        return "done"
+
+    kinds["work"] = work
+    engine = await start()
+    enqueue, refusals = engine._queue.enqueue, [OperationalError("", {}, Exception("away"))] * 2
+
+    async def away_at_first(*arguments, **keywords):
+        if refusals:
+            raise refusals.pop()
+        await enqueue(*arguments, **keywords)
+
+    monkeypatch.setattr(engine._queue, "enqueue", away_at_first)
+    accepted = await engine.submit(submission())
+    assert (await ended(engine, accepted.status.id)).state == JobState.SUCCEEDED
+    assert refusals == []
+
+
+async def test_a_job_whose_end_a_look_finds_before_its_attempt_knows_is_not_taken_for_lost(
+    start, kinds, submission, ended, monkeypatch, caplog
+):
+    looked = asyncio.Event()
+    finish = statements.finish
+
+    async def finish_and_wait(*arguments):
+        state = await finish(*arguments)
+        await asyncio.wait_for(looked.wait(), 10)
+        return state
+
+    async def nothing_runs(connection, ids):
+        looked.set()
+        return {}
+
+    async def work(job_id, context):
+        monkeypatch.setattr(statements, "attempts", nothing_runs)
+        return "done"
+
+    monkeypatch.setattr(statements, "finish", finish_and_wait)
+    kinds["work"] = work
+    engine = await start()
+    accepted = await engine.submit(submission())
+    assert (await ended(engine, accepted.status.id)).state == JobState.SUCCEEDED
+    assert looked.is_set()
+    assert "runs elsewhere" not in caplog.text
+
+
+async def test_a_job_that_starts_while_others_are_looked_up_is_not_taken_for_lost(
+    start, kinds, submission, ended, monkeypatch, look
+):
+    looking, second_runs = asyncio.Event(), asyncio.Event()
+    attempts = statements.attempts
+
+    async def look_slowly(connection, ids):
+        found = await attempts(connection, ids)
+        looking.set()
+        await asyncio.wait_for(second_runs.wait(), 10)
+        return found
+
+    async def work(job_id, context):
+        await asyncio.wait_for(looking.wait(), 10)
+        if context.request["number"] == 2:
+            second_runs.set()
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(statements, "attempts", look_slowly)
+    kinds["work"] = work
+    engine = await start()
+    first = await engine.submit(submission(1))
+    await asyncio.wait_for(looking.wait(), 10)
+    second = await engine.submit(submission(2))
+    for accepted in (first, second):
+        await ended(engine, accepted.status.id)
+    assert await look(jobs.c.attempt) == [(1,), (1,)]
