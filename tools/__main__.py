@@ -445,6 +445,18 @@ def bench_large_batch(
     raise typer.Exit(bench(at_once=at_once, as_json=as_json))
 
 
+@bench_app.command("tritons")
+def bench_tritons(
+    rounds: Annotated[int, typer.Option(min=1, help="Each measures one Triton and two.")] = 7,
+    calls: Annotated[int, typer.Option(min=8, help="Calls to each Triton and round.")] = 32,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two Tritons with one, both waiting rather than computing; exit code 1 below 1.9 times."""
+    from tools.bench.tritons import bench
+
+    raise typer.Exit(bench(rounds=rounds, calls=calls, as_json=as_json))
+
+
 @bench_app.command("vhs")
 def bench_vhs(
     films: Annotated[
