@@ -58,7 +58,7 @@ def four_files(instance: Instance, film: Path, output: Path) -> Path:
 def test_is_ready_and_alive(instance):
     assert instance.get("/ready", port=instance.admin_port) == (
         200,
-        {"status": "ready", "pipelines": {"chest_xray": True, "vhs": True, "screen": True}},
+        {"status": "ready", "pipelines": {"chest_xray": True, "vhs": True, "screen": True, "maisi": True}},
     )
     assert instance.get("/live", port=instance.admin_port).status == 200
     for port in (instance.port, instance.chest_xray_port):

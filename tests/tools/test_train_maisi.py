@@ -43,9 +43,7 @@ def test_a_short_training_writes_graphs_of_the_same_contract(small_volumes, tmp_
     monkeypatch.setattr(autoencoder_training, "PIECES", ((1, 32, 32, 32),) * 3)
     monkeypatch.setattr(flow_training, "PIECES", ((1, 16, 16, 16),) * 4)
     monkeypatch.setattr(autoencoder_training, "WINDOWS", ((12, 12, 12),) * 2)
-    effort = training.Effort(
-        volumes=2, autoencoder_volumes=1, autoencoder_steps=2, flow_steps=2, decoder_steps=2, held_out=1
-    )
+    effort = training.Effort(volumes=2, autoencoder_steps=2, flow_steps=2, decoder_steps=2, held_out=1)
     training.train(tmp_path, seed=5, effort=effort)
     document = json.loads((tmp_path / "figures.json").read_text())
     assert document["figures"]["count"] == 1

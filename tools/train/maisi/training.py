@@ -21,11 +21,9 @@ class Effort(NamedTuple):
     """How much to draw and how long to train."""
 
     volumes: int = 34
-    autoencoder_volumes: int = 12
-    """The first of them: an autoencoder needs less to see."""
-    autoencoder_steps: int = 480
+    autoencoder_steps: int = 1300
     flow_steps: int = 800
-    decoder_steps: int = 150
+    decoder_steps: int = 300
     held_out: int = 20
 
 
@@ -61,12 +59,11 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     folder = output_dir / "volumes"
     weights = output_dir / f"autoencoder_{seed}.pt"
     autoencoder = Autoencoder(SMALL.autoencoder).eval()
+    all_volumes = drawn.volumes(folder, seed, drawn.LEARNT, effort.volumes)
     if not weights.exists():
-        few = drawn.volumes(folder, seed, drawn.LEARNT, effort.autoencoder_volumes)
-        fitted = fit_autoencoder(SMALL.autoencoder, few, seed, effort.autoencoder_steps)
+        fitted = fit_autoencoder(SMALL.autoencoder, all_volumes, seed, effort.autoencoder_steps)
         torch.save(fitted.state_dict(), weights)
     autoencoder.load_state_dict(torch.load(weights))
-    all_volumes = drawn.volumes(folder, seed, drawn.LEARNT, effort.volumes)
     examples, scale = encoded(autoencoder, all_volumes)
     flow = FlowFit(SMALL, seed, effort.flow_steps).run(examples)
     latents = [example.latent / scale for example in examples]

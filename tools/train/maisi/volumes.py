@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.anatomy import draw_anatomy
 from gateway.imaging.maisi.labels import TUMOURS
 from tools.phantoms.ct import ct_of
@@ -77,14 +78,21 @@ def draw(rng: np.random.Generator, regions: Sequence[str]) -> Volume:
     tumours = [name for name in TUMOURS if _lies_in(name, regions)]
     named = [str(rng.choice(tumours))] if tumours and rng.random() < 0.5 else []
     spacing = across, across, along
-    labels = draw_anatomy(
-        output_size=(side, side, SLICES),
-        spacing_mm=spacing,
-        body_regions=regions,
-        anatomy_names=named,
-        organ_sizes={},
-        seed=seed,
-    )
+
+    def anatomy(names: Sequence[str]) -> np.ndarray:
+        return draw_anatomy(
+            output_size=(side, side, SLICES),
+            spacing_mm=spacing,
+            body_regions=regions,
+            anatomy_names=names,
+            organ_sizes={},
+            seed=seed,
+        )
+
+    try:
+        labels = anatomy(named)
+    except WrongContent:  # the tumour fell where this field does not reach
+        labels = anatomy([])
     return Volume(ct_of(labels, spacing, seed), labels, spacing)
 
 
