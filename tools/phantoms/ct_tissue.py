@@ -107,9 +107,10 @@ def blurred(mask: np.ndarray, sigma_mm: float, spacing_mm: np.ndarray) -> np.nda
 def depth_mm(inside: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """Give how deep each voxel lies in a mask, in its axial slice, float32 [x, y, z]."""
     depth = np.empty(inside.shape, np.float32)
+    deepest = max(inside.shape[:2])  # a slice that is all inside has no edge to measure from
     for k in range(inside.shape[2]):
         page = np.ascontiguousarray(inside[:, :, k], np.uint8)
-        depth[:, :, k] = cv2.distanceTransform(page, cv2.DIST_L2, 5)
+        depth[:, :, k] = np.minimum(cv2.distanceTransform(page, cv2.DIST_L2, 5), deepest)
     return depth * np.float32(spacing_mm[0])
 
 
