@@ -68,8 +68,8 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
 
 
 def _wanted(settings: Settings) -> Sequence[Builder]:
-    """Leave out the API that wants models which not every Triton has room for."""
-    return [api for api in APIS if settings.serves_maisi or api is not maisi]
+    """Leave out the API whose models are not good enough to be served unasked."""
+    return [api for api in APIS if settings.maisi or api is not maisi]
 
 
 def _job_engine(settings: Settings, database: Database) -> DurableJobEngine:

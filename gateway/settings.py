@@ -16,7 +16,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[1]
 Port = Annotated[int, Field(ge=1, le=65535)]
-MAISI_MODELS = ("maisi", "maisi_mask", "maisi_latent", "maisi_decode")
 Auth = Literal["", "jwt", "key", "open"]
 
 
@@ -147,8 +146,8 @@ class Settings(BaseSettings):
     acr_min_free_bytes: int = Field(
         2**30, ge=0, description="Free disk space below which inference requests pause"
     )
-    maisi: bool | None = Field(
-        None, description="Serve the MAISI API; unset: where its models are in the repository"
+    maisi: bool = Field(
+        False, description="Serve the MAISI API; the networks that come with it are weak so far (their card)"
     )
     maisi_port: Port = Field(8000, description="MAISI API alone, on its contract's port")
     maisi_auth: Auth = Field(
@@ -240,7 +239,7 @@ class Settings(BaseSettings):
                 f"host {self.host} is reachable from other machines: set RADGATE_ACR_AUTH to jwt or key, "
                 "or to open if anyone may send inference requests"
             )
-        if not is_loopback(self.host) and not self.maisi_auth:
+        if self.maisi and not is_loopback(self.host) and not self.maisi_auth:
             raise ValueError(
                 f"host {self.host} is reachable from other machines: set RADGATE_MAISI_AUTH to jwt or key, "
                 "or to open if anyone may have volumes generated"
@@ -266,13 +265,6 @@ class Settings(BaseSettings):
     def acr_key_file(self) -> Path:
         """Where the secret lies that encrypts peers' credentials, when it is not given by value."""
         return self.acr_secret_file or self.data_dir / "secrets" / "acr_secret"
-
-    @property
-    def serves_maisi(self) -> bool:
-        """Whether the MAISI API is served."""
-        if self.maisi is not None:
-            return self.maisi
-        return all((self.model_repository / model / "config.pbtxt").exists() for model in MAISI_MODELS)
 
     @property
     def maisi_folder(self) -> Path:

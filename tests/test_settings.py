@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from gateway.accounts.secrets import SecretRefused
 from gateway.apis.chest_xray import token_verifier
-from gateway.settings import MAISI_MODELS, Settings, is_loopback
+from gateway.settings import Settings, is_loopback
 
 pytestmark = pytest.mark.usefixtures("no_environment")
 SECRET = "x" * 32
@@ -105,6 +105,7 @@ def test_serves_a_network_with_roots(monkeypatch, tmp_path):
     monkeypatch.setenv("RADGATE_INPUT_ROOTS", str(tmp_path))
     monkeypatch.setenv("RADGATE_OUTPUT_ROOTS", str(tmp_path))
     monkeypatch.setenv("RADGATE_ACR_AUTH", "jwt")
+    monkeypatch.setenv("RADGATE_MAISI", "1")
     monkeypatch.setenv("RADGATE_MAISI_AUTH", "jwt")
     assert Settings().host == "0.0.0.0"
 
@@ -114,7 +115,7 @@ def test_serves_a_network_with_roots(monkeypatch, tmp_path):
 def test_serves_a_network_only_where_it_is_said_who_may_ask(monkeypatch, tmp_path, auth, api, other):
     for name, value in {
         "HOST": "0.0.0.0", "INPUT_ROOTS": tmp_path, "OUTPUT_ROOTS": tmp_path,
-        f"{api}_AUTH": auth, f"{other}_AUTH": "jwt",
+        f"{api}_AUTH": auth, f"{other}_AUTH": "jwt", "MAISI": "1",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"RADGATE_{name}", str(value))
     if auth:
@@ -193,16 +194,6 @@ def test_shows_a_secret_to_nobody(monkeypatch):
     with pytest.raises(ValidationError) as error:
         Settings()
     assert "xxx" not in str(error.value)
-
-
-def test_serves_maisi_where_its_models_are(tmp_path):
-    assert not Settings(model_repository=tmp_path).serves_maisi
-    for model in MAISI_MODELS:
-        (tmp_path / model).mkdir()
-        (tmp_path / model / "config.pbtxt").touch()
-    assert Settings(model_repository=tmp_path).serves_maisi
-    assert not Settings(model_repository=tmp_path, maisi=False).serves_maisi
-    assert Settings(model_repository=tmp_path / "none", maisi=True).serves_maisi
 
 
 # Clusters

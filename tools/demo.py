@@ -56,7 +56,7 @@ async def _demo(output: Path) -> int:
         token = issue("demo", secret=secret_from(None, settings.secret_file), days=1)
         answer = await _single_inference(chest_xray_port, token, output)
         measured = await _predict(port, await _demo_key(settings), output)
-        volumes = await _generate(maisi_port, output) if settings.serves_maisi else None
+        volumes = await _generate(maisi_port, output) if settings.maisi else None
     console.print_json(json.dumps(answer))
     console.print(f"Four files of the sample film: {output / 'DEMO-001'}")
     console.print_json(json.dumps(measured))

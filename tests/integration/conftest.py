@@ -28,7 +28,11 @@ def instance(tmp_path_factory) -> Iterator[Instance]:
     Its processes are not to be killed.
     """
     running = Instance(
-        tmp_path_factory.mktemp("instance"), chest_xray_gate="0", vhs_pop="1", maisi_quality_tries="1"
+        tmp_path_factory.mktemp("instance"),
+        chest_xray_gate="0",
+        vhs_pop="1",
+        maisi="1",
+        maisi_quality_tries="1",
     )
     running.start()
     try:

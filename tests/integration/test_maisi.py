@@ -18,13 +18,9 @@ import numpy as np
 import pytest
 
 from gateway.imaging.maisi.labels import LABELS
-from gateway.settings import Settings
 from tests.integration.instances import Instance
 from tests.integration.processes import wait_until
 
-pytestmark = pytest.mark.skipif(
-    not Settings().serves_maisi, reason="the models of MAISI are not in the repository"
-)
 KILLS = int(os.environ.get("RADGATE_TEST_MAISI_KILLS", "1"))
 SEED = int(os.environ.get("RADGATE_TEST_SEED", "0"))
 SMALL = {
@@ -103,7 +99,7 @@ def test_native_labels_have_what_was_asked_for(made):
 def test_a_killed_instance_goes_on_with_the_same_seed_to_the_same_bytes(made, new_instance):
     """And they are those that another instance made."""
     chance = random.Random(SEED)
-    instance = new_instance(maisi_quality_tries="1")
+    instance = new_instance(maisi="1", maisi_quality_tries="1")
     instance.start()
     instance.wait_ready()
     status, headers, _ = call(instance, "POST", "/v1/maisi/run", SEEDED, Prefer="respond-async")

@@ -11,7 +11,6 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from gateway.apis import chest_xray, inference_requests, maisi, vhs
 from gateway.imaging.png import encode_png
-from gateway.settings import Settings
 from tests.integration.instances import Instance
 
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -121,7 +120,6 @@ def test_vhs_keeps_to_its_document_on_a_picture(case, instance, key):
 
 
 # What is taken would be generated, for hours; `validate` reads and checks the same bodies in the same way.
-@pytest.mark.skipif(not Settings().serves_maisi, reason="the models of MAISI are not in the repository")
 @maisi_schema.exclude(path="/v1/maisi/run").parametrize()
 @settings(SETTINGS, max_examples=25)
 def test_maisi_keeps_to_its_document(case, instance):

@@ -19,12 +19,13 @@ from gateway.apis.peers import outbound_of
 from gateway.errors import ModelUnavailable
 from gateway.files.roots import Roots
 from gateway.outbound.upload import Uploads
-from gateway.settings import MAISI_MODELS, Settings
+from gateway.settings import Settings
 from gateway.triton.canary import Canary
 from gateway.triton.client import TritonClient
 
 OPENAPI = Path(__file__).with_name("openapi.json")
 """This API's OpenAPI 3.1 document, kept by hand: the contract is not ours to generate."""
+MAISI_MODELS = ("maisi", "maisi_mask", "maisi_latent", "maisi_decode")
 
 
 @contextlib.asynccontextmanager
