@@ -74,7 +74,7 @@ class DurableJobEngine:
             queue,
             executor_id,
             is_running=self._runner.is_running,
-            has_stopped=self._runner.has_stopped,
+            take_stopped=self._runner.take_stopped,
             dead_after=dead_after,
         )
         self._retention = Retention(database, queue, older_than=retention)

@@ -61,14 +61,14 @@ class Reaper:
         executor_id: str,
         *,
         is_running: Callable[[str], bool],
-        has_stopped: Callable[[str], bool] = lambda job_id: False,
+        take_stopped: Callable[[], set[str]] = set,
         dead_after: timedelta = DEAD_AFTER,
     ) -> None:
         self._database = database
         self._queue = queue
         self._executor_id = executor_id
         self._is_running = is_running
-        self._has_stopped = has_stopped
+        self._take_stopped = take_stopped
         self._suspects: set[str] = set()
         self._dead_after = dead_after
         self.seconds = dead_after.total_seconds() / LOOKS
@@ -89,7 +89,8 @@ class Reaper:
         idle = [
             job for job in held if job.executor_id == self._executor_id and not self._is_running(job.job_id)
         ]
-        dropped = [job for job in idle if job.job_id in self._suspects or self._has_stopped(job.job_id)]
+        suspects = self._suspects | self._take_stopped()
+        dropped = [job for job in idle if job.job_id in suspects]
         self._suspects = {job.job_id for job in idle}
         return dropped
 

@@ -63,9 +63,10 @@ class Runner:
         """Tell whether an attempt at this job is under way here."""
         return any(job.id == job_id for job in self._running)
 
-    def has_stopped(self, job_id: str) -> bool:
-        """Tell whether the last attempt here stopped before the job's end, as for want of a database."""
-        return job_id in self._stopped
+    def take_stopped(self) -> set[str]:
+        """Give, once, whose attempts here stopped before the job's end, as for want of a database."""
+        taken, self._stopped = self._stopped, set()
+        return taken
 
     async def run(self, job_id: str) -> None:
         """Run a job to its end. Raises, whatever it is, if the job must be handed over again."""

@@ -363,9 +363,7 @@ class HeldJobs:
 
 async def test_a_job_that_stopped_here_is_queued_again_at_the_first_look(database):
     held = HeldJobs()
-    reaper = Reaper(
-        database, held, "one", is_running=lambda job_id: False, has_stopped=lambda job_id: job_id == "stopped"
-    )
+    reaper = Reaper(database, held, "one", is_running=lambda job_id: False, take_stopped=lambda: {"stopped"})
     await reaper.sweep()
     assert held.again == [(["stopped"], "bulk")]
 

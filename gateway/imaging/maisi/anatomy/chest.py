@@ -31,9 +31,12 @@ def lung_parts(body: Body) -> list[Part]:
     )
     boxes = {
         "left": (np.array([-150.0, -110.0, 255.0]), np.array([0.0, 110.0, 592.0])),
-        "righ": (np.array([0.0, -110.0, 255.0]), np.array([150.0, 110.0, 592.0])),
+        "right": (np.array([0.0, -110.0, 255.0]), np.array([150.0, 110.0, 592.0])),
     }
-    return [part(name, Shape(*boxes[name[:4]], shape.at)) for name, shape in zip(LOBES, shapes, strict=True)]
+    return [
+        part(name, Shape(*boxes[name.split()[0]], shape.at))
+        for name, shape in zip(LOBES, shapes, strict=True)
+    ]
 
 
 def _half(side: int) -> Shape:
