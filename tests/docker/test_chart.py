@@ -1,5 +1,7 @@
 """The Helm chart: what Kubernetes would take, and what must hold of it."""
 
+import re
+
 import pytest
 
 from gateway.settings import Settings
@@ -110,6 +112,21 @@ def test_who_scales_is_not_told_how_many(render):
     assert "replicas" not in named(scaled, "StatefulSet", "rg-worker")["spec"]
     assert "replicas" not in named(scaled, "Deployment", "rg-triton")["spec"]
     assert named(render({}), "StatefulSet", "rg-worker")["spec"]["replicas"] == 2
+
+
+def test_who_scales_finds_what_it_scales_and_asks_in_our_namespace(render):
+    scaled = render(VARIANTS["everything"])
+    scalers = [each for each in scaled if each["kind"] == "ScaledObject"]
+    assert len(scalers) == 2
+    for each in scalers:
+        target = each["spec"]["scaleTargetRef"]
+        assert named(scaled, target["kind"], target["name"])["apiVersion"] == target["apiVersion"]
+        assert 1 <= each["spec"]["minReplicaCount"] <= each["spec"]["maxReplicaCount"]
+        (trigger,) = each["spec"]["triggers"]
+        metrics = re.findall(r"(radgate_[a-z_]+)\{(.*?)\}", trigger["metadata"]["query"])
+        assert metrics and {matchers for _, matchers in metrics} == {'namespace="imaging"'}
+        assert float(trigger["metadata"]["threshold"]) > 0
+    assert not any(each["kind"] == "ScaledObject" for each in render({}))
 
 
 def test_envoy_asks_who_calls(render):
