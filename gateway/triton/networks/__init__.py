@@ -39,10 +39,14 @@ class Network:
         The `.onnx` file; engines lie beside it.
     threads
         Threads of one run on the CPU; 0 lets ONNX Runtime take every core.
+    keeps_memory
+        See `OnnxRuntimeNetwork`.
     """
 
-    def __init__(self, path: Path, *, threads: int = 0) -> None:
-        self._runtime: Runtime = _engine(path) or OnnxRuntimeNetwork(path, threads=threads)
+    def __init__(self, path: Path, *, threads: int = 0, keeps_memory: bool = True) -> None:
+        self._runtime: Runtime = _engine(path) or OnnxRuntimeNetwork(
+            path, threads=threads, keeps_memory=keeps_memory
+        )
 
     @property
     def providers(self) -> list[str]:

@@ -14,7 +14,7 @@ class TritonPythonModel:
 
     def initialize(self, args):
         folder = Path(__file__).parent
-        network = Network(folder / "decoder.onnx")
+        network = Network(folder / "decoder.onnx", keeps_memory=False)
         self._runtime = report_runtime(args["model_name"], network.runtime)
         self._decoder = Decoder.of(json.loads((folder / "variant.json").read_text()), image=network.run)
 

@@ -14,7 +14,9 @@ class TritonPythonModel:
 
     def initialize(self, args):
         folder = Path(__file__).parent
-        hint, velocity = (Network(folder / f"{name}.onnx") for name in ("hint", "velocity"))
+        hint, velocity = (
+            Network(folder / f"{name}.onnx", keeps_memory=False) for name in ("hint", "velocity")
+        )
         self._runtime = report_runtime(args["model_name"], velocity.runtime)
         parameters = json.loads(args["model_config"])["parameters"]
         self._sampler = Sampler.of(

@@ -18,7 +18,10 @@ class TritonPythonModel:
     def initialize(self, args):
         self._generator = None
         if (FOLDER / "mask_noise.onnx").exists():
-            noise, image = (Network(FOLDER / f"{name}.onnx") for name in ("mask_noise", "mask_decoder"))
+            noise, image = (
+                Network(FOLDER / f"{name}.onnx", keeps_memory=False)
+                for name in ("mask_noise", "mask_decoder")
+            )
             self._runtime = report_runtime(args["model_name"], noise.runtime)
             variant = json.loads((FOLDER / "variant.json").read_text())
             self._generator = MaskGenerator.of(variant, noise=noise.run, image=image.run)
