@@ -2,16 +2,21 @@
 
 # ruff: noqa: E402  # what follows importorskip cannot be imported without torch
 
+import gzip
 import json
 import logging
+import zipfile
 from dataclasses import replace
 
+import nibabel
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from gateway.imaging.maisi.asked import Asked
+from gateway.imaging.maisi.candidates import CandidateMasks
 from gateway.triton.networks.onnx_runtime import OnnxRuntimeNetwork
 from tools.models_import.checkpoints import BadCheckpoint
 from tools.models_import.maisi import import_maisi
@@ -163,6 +168,45 @@ def test_a_controlnet_takes_from_the_unet_what_it_lacks(bundle, tmp_path, networ
     assert "1 weights come from the U-Net: conv_in.conv.bias" in caplog.text
     networks["controlnet"].conv_in.conv.bias.data = networks["unet"].conv_in.conv.bias.data
     assert_velocity_of(networks, tmp_path / "repository")
+
+
+def add_masks(bundle, held="set/mask.nii.gz"):
+    (bundle / "datasets").mkdir()
+    entry = {
+        "pseudo_label_filename": "./set/mask.nii.gz", "dim": [32, 32, 32], "spacing": [1.5, 1.5, 1.5],
+        "label_list": [1],
+    }  # fmt: skip
+    catalogue = bundle / "datasets" / "candidate_masks_flexible_size_and_spacing_4000.json"
+    catalogue.write_text(json.dumps([entry]))
+    with zipfile.ZipFile(
+        bundle / "datasets" / "all_masks_flexible_size_and_spacing_4000.zip", "w"
+    ) as archive:
+        labels = np.ones((32, 32, 32), np.uint8)
+        image = nibabel.Nifti1Image(labels, np.diag([1.5, 1.5, 1.5, 1.0]))
+        archive.writestr(
+            f"all_masks_flexible_size_and_spacing_4000/{held}", gzip.compress(image.to_bytes(), mtime=0)
+        )
+    sizes = [{"organ_size": [0.1 * slot for slot in range(10)]}]
+    (bundle / "datasets" / "all_anatomy_size_conditions.json").write_text(json.dumps(sizes))
+
+
+def test_masks_of_real_bodies_come_along(bundle, tmp_path):
+    add_masks(bundle)
+    import_maisi(bundle, tmp_path / "repository", sizes=SIZES)
+    folder = tmp_path / "repository" / "maisi_mask" / "1"
+    asked = Asked(1, (32, 32, 32), (1.5, 1.5, 1.5), ("abdomen",), ("liver",), (), None)
+    *_, labels = CandidateMasks(folder).labels(asked)
+    assert (labels == 1).sum() > 30**3
+    np.testing.assert_allclose(
+        json.loads((folder / "anatomy_sizes.json").read_text()), [[0.1 * slot for slot in range(10)]]
+    )
+
+
+def test_a_catalogue_of_other_masks_is_refused(bundle, tmp_path):
+    add_masks(bundle, held="set/other.nii.gz")
+    with pytest.raises(BadCheckpoint, match=r"lacks 1 masks of candidate_.*, first set/mask.nii.gz"):
+        import_maisi(bundle, tmp_path / "repository", sizes=SIZES)
+    assert not (tmp_path / "repository").exists()
 
 
 def test_masks_stay_drawn_without_a_generator(bundle, tmp_path):

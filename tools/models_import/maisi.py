@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from tools.models_import.checkpoints import BadCheckpoint, Checkpoint, find, load, read
+from tools.models_import.masks import find_masks, write_masks
 from tools.train.maisi.autoencoder import Autoencoder
 from tools.train.maisi.diffusion import ControlNet, DiffusionUNet
 from tools.train.maisi.sizes import OFFICIAL, Sizes
@@ -42,7 +43,7 @@ def import_maisi(bundle: Path, repository: Path, *, trusted: bool = False, sizes
     ----------
     bundle
         Folder with the checkpoints, or with a folder `models` that has them. Without the two of the mask
-        generator, masks are drawn as before.
+        generator masks of given sizes are drawn as before, and without the database of masks the others.
     repository
         Triton's folder of models.
     trusted
@@ -76,7 +77,7 @@ def import_maisi(bundle: Path, repository: Path, *, trusted: bool = False, sizes
         key: value for key, value in unet_weights.weights.items() if expected_shapes.get(key) == value.shape
     }
     load(controlnet, checkpoints["controlnet"], also=shared)
-    mask = _mask_networks(checkpoints, sizes)
+    mask, masks = _mask_networks(checkpoints, sizes), find_masks(bundle)
     write_latent(
         repository, unet, controlnet, **named,
         steps=STEPS, scale_factor=_scale_factor(unet_weights), modality=CT,
@@ -85,7 +86,11 @@ def import_maisi(bundle: Path, repository: Path, *, trusted: bool = False, sizes
     if mask:
         scale = _scale_factor(checkpoints["mask_unet"])
         write_mask(repository, *mask, **named, scale_factor=scale, window=MASK_WINDOW, overlap=OVERLAP)
-    logger.info("written to %s; masks are %s", repository, "generated" if mask else "drawn")
+    write_masks(masks, repository)
+    logger.info(
+        "written to %s; masks of given sizes are %s, others are %s",
+        repository, "generated" if mask else "drawn", "of real bodies" if masks.archive else "drawn",
+    )  # fmt: skip
 
 
 def _mask_networks(

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.asked import Asked
 from gateway.imaging.maisi.denoising import denoise
-from gateway.imaging.maisi.labels import BODY, BY_INDEX, CONTROLLABLE, HOSTS, LABELS, TUMOURS
+from gateway.imaging.maisi.labels import BY_INDEX, CONTROLLABLE, TUMOURS
+from gateway.imaging.maisi.masks import missing, not_there, resampled
+from gateway.imaging.maisi.tidying import tidy
 from gateway.imaging.maisi.windows import decode_windows
 
 Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
@@ -38,13 +39,17 @@ class MaskGenerator:
     window: int
     """See `windows.decode_windows`."""
     overlap: float
+    known_sizes: np.ndarray | None = None
+    """See `anatomy_size`."""
     side: int = LATENT_SIDE
 
     @classmethod
-    def of(cls, variant: Mapping[str, Any], *, noise: Run, image: Run) -> "MaskGenerator":
+    def of(
+        cls, variant: Mapping[str, Any], *, noise: Run, image: Run, known_sizes: np.ndarray | None
+    ) -> "MaskGenerator":
         """Take the rest from the document beside the networks."""
         names = ("steps", "scale_factor", "window", "overlap")
-        return cls(noise, image, **{name: variant[name] for name in names})
+        return cls(noise, image, **{name: variant[name] for name in names}, known_sizes=known_sizes)
 
     def labels(self, asked: Asked) -> Iterator[np.ndarray | None]:
         """Generate the labels of a sample: None after each step but the last, then uint8 [x, y, z].
@@ -56,13 +61,15 @@ class MaskGenerator:
         """
         latent = yield from self._denoised(asked)
         labels = yield from self._decoded(latent / np.float32(self.scale_factor))
-        tidy(labels, [name for name, size in asked.controllable_anatomy_size if size >= 0])
-        labels = resampled(labels, asked.output_size, asked.spacing_mm)
-        _require(labels, asked)
+        wanted = [name for name, size in asked.controllable_anatomy_size if size >= 0]
+        tidy(labels, next((name for name in wanted if name in TUMOURS), None))
+        labels = resampled(labels, [SPACING_MM] * 3, asked.output_size, asked.spacing_mm)
+        if absent := missing(labels, wanted):
+            raise not_there(absent)
         yield labels
 
     def _denoised(self, asked: Asked) -> Generator[None, None, np.ndarray]:
-        sizes = anatomy_size(asked.controllable_anatomy_size)
+        sizes = anatomy_size(asked.controllable_anatomy_size, self.known_sizes)
         shape = (1, 4, self.side, self.side, self.side)
 
         def noise(latent: np.ndarray, timestep: np.ndarray) -> np.ndarray:
@@ -86,41 +93,22 @@ class MaskGenerator:
         return np.concatenate(parts, axis=2)
 
 
-def anatomy_size(sizes: Sequence[tuple[str, float]]) -> np.ndarray:
+def anatomy_size(sizes: Sequence[tuple[str, float]], known: np.ndarray | None = None) -> np.ndarray:
     """Give what the networks are told, float32 (1, 10), in the order of `CONTROLLABLE`.
 
-    Organs that are not named get a middling size, tumours none. The original takes these from the patient of
-    its data whose named sizes are the most alike; that table is not part of the weights.
+    Parameters
+    ----------
+    sizes
+        Those that are asked for.
+    known
+        (n, 10), of bodies that the networks learnt from: the others are those of the one whose asked sizes
+        are the most alike. None: organs get a middling size, and tumours none.
     """
-    told = {name: ABSENT if name in TUMOURS else UNASKED_SIZE for name in CONTROLLABLE} | dict(sizes)
-    return np.array([[told[name] for name in CONTROLLABLE]], np.float32)
-
-
-def tidy(labels: np.ndarray, names: Sequence[str]) -> None:
-    """Give tumours that are not asked for, and the vessels of the liver, back to their organs, in place."""
-    for tumour in TUMOURS:
-        if tumour not in names:
-            host = BODY if tumour == "bone lesion" else LABELS[HOSTS[tumour][0]].index
-            labels[labels == LABELS[tumour].index] = host
-    labels[labels == LABELS["hepatic vessel"].index] = LABELS["liver"].index
-
-
-def resampled(
-    labels: np.ndarray, size: tuple[int, int, int], spacing_mm: tuple[float, float, float]
-) -> np.ndarray:
-    """Take the nearest voxel on the asked grid about the same middle; what lies outside is air."""
-    framed = np.pad(labels, 1)
-    places = []
-    for n, mm, have in zip(size, spacing_mm, labels.shape, strict=True):
-        at = np.rint((np.arange(n) - (n - 1) / 2) * mm / SPACING_MM + (have - 1) / 2).astype(int)
-        places.append(np.clip(at + 1, 0, have + 1))
-    return np.asarray(framed[np.ix_(*places)])
-
-
-def _require(labels: np.ndarray, asked: Asked) -> None:
-    names = [name for name, size in asked.controllable_anatomy_size if size >= 0]
-    if missing := [name for name in names if not (labels == LABELS[name].index).any()]:
-        raise WrongContent(
-            f"Resampled mask does not contain required class labels: {', '.join(missing)}. "
-            "Try another seed, or a larger field of view."
-        )
+    asked = dict(sizes)
+    told = [ABSENT if name in TUMOURS else UNASKED_SIZE for name in CONTROLLABLE]
+    if known is not None:
+        places = [CONTROLLABLE.index(name) for name in asked]
+        unlike = np.abs(known[:, places] - np.array(list(asked.values()))).sum(1)
+        told = known[np.argmin(unlike)].tolist()
+    row = [asked.get(name, other) for name, other in zip(CONTROLLABLE, told, strict=True)]
+    return np.array([row], np.float32)

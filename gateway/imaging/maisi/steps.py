@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gateway.imaging.maisi.anatomy import draw_anatomy
 from gateway.imaging.maisi.asked import Asked
 from gateway.imaging.maisi.conditioning import embedding_slabs
-from gateway.imaging.maisi.mask_generator import MaskGenerator
+from gateway.imaging.maisi.masks import MaskSource
 from gateway.imaging.maisi.sampling import noise_of, sample
 from gateway.imaging.maisi.windows import FACTOR, decode_windows, to_hu
 
@@ -29,15 +28,15 @@ _NO_LATENT = np.empty((0, 0, 0, 0), np.float32)
 _NO_IMAGE = np.empty((0, 0, 0), np.int16)
 
 
-def mask_parts(request: np.ndarray, generator: MaskGenerator | None = None) -> Iterator[Tensors]:
+def mask_parts(request: np.ndarray, by_size: MaskSource, by_name: MaskSource) -> Iterator[Tensors]:
     """Make the labels of one sample, and yield what `model_repository/maisi_mask/config.pbtxt` says.
 
     Parameters
     ----------
     request
         One JSON document, shape (1,), dtype object; see `Asked`.
-    generator
-        Makes them where sizes are asked for, as in the original; else they are drawn.
+    by_size, by_name
+        Where labels come from when sizes of organs are asked for, and when they are not.
 
     Raises
     ------
@@ -45,27 +44,12 @@ def mask_parts(request: np.ndarray, generator: MaskGenerator | None = None) -> I
         Such a body cannot be made.
     """
     asked = Asked.parse(request[0])
-    if generator is not None and asked.controllable_anatomy_size:
-        made, steps = generator.labels(asked), generator.steps
-    else:
-        made, steps = _drawn(asked), 1
-    for step, labels in enumerate(made):
+    source = by_size if asked.controllable_anatomy_size else by_name
+    for step, labels in enumerate(source.labels(asked)):
         if labels is None:
-            yield {"event": _progress(min(step, steps), steps), "labels": _NO_LABELS}
+            yield {"event": _progress(min(step, source.steps), source.steps), "labels": _NO_LABELS}
         else:
             yield {"event": _event("labels"), "labels": labels}
-
-
-def _drawn(asked: Asked) -> Iterator[np.ndarray | None]:
-    yield None
-    yield draw_anatomy(
-        output_size=asked.output_size,
-        spacing_mm=asked.spacing_mm,
-        body_regions=asked.body_region,
-        anatomy_names=asked.anatomy_list,
-        organ_sizes=dict(asked.controllable_anatomy_size),
-        seed=asked.seed,
-    )
 
 
 @dataclass(frozen=True)

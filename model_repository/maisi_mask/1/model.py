@@ -1,9 +1,11 @@
-"""The labels of one body: drawn, or by the mask generator where its networks are and sizes are asked for."""
+"""The labels of one body: drawn, or by what `radgate models import` put here."""
 
 import json
 from pathlib import Path
 
-from gateway.imaging.maisi.mask_generator import MaskGenerator
+import numpy as np
+
+from gateway.imaging.maisi.masks import DrawnMasks
 from gateway.imaging.maisi.steps import mask_parts
 from gateway.triton.backend import report_runtime, respond_in_parts
 from gateway.triton.leases import while_wanted
@@ -16,18 +18,32 @@ class TritonPythonModel:
     """Named by Triton."""
 
     def initialize(self, args):
-        self._generator = None
+        self._by_size = self._by_name = DrawnMasks()
         if (FOLDER / "mask_noise.onnx").exists():
-            noise, image = (
-                Network(FOLDER / f"{name}.onnx", keeps_memory=False)
-                for name in ("mask_noise", "mask_decoder")
-            )
-            self._runtime = report_runtime(args["model_name"], noise.runtime)
-            variant = json.loads((FOLDER / "variant.json").read_text())
-            self._generator = MaskGenerator.of(variant, noise=noise.run, image=image.run)
+            self._by_size = self._generator(args)
+        if (FOLDER / "masks.zip").exists():
+            from gateway.imaging.maisi.candidates import CandidateMasks
+
+            self._by_name = CandidateMasks(FOLDER)
+
+    def _generator(self, args):
+        # What it needs besides is not loaded where masks are drawn.
+        from gateway.imaging.maisi.mask_generator import MaskGenerator
+
+        noise, image = (
+            Network(FOLDER / f"{name}.onnx", keeps_memory=False) for name in ("mask_noise", "mask_decoder")
+        )
+        self._runtime = report_runtime(args["model_name"], noise.runtime)
+        sizes = FOLDER / "anatomy_sizes.json"
+        return MaskGenerator.of(
+            json.loads((FOLDER / "variant.json").read_text()),
+            noise=noise.run,
+            image=image.run,
+            known_sizes=np.array(json.loads(sizes.read_text()), np.float32) if sizes.exists() else None,
+        )
 
     def execute(self, requests):
         return respond_in_parts(requests, self._mask)
 
     def _mask(self, request, lease, is_cancelled):
-        return while_wanted(mask_parts(request, self._generator), lease, is_cancelled)
+        return while_wanted(mask_parts(request, self._by_size, self._by_name), lease, is_cancelled)

@@ -9,6 +9,7 @@ import pytest
 from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.generation import generate
 from gateway.imaging.maisi.labels import LABELS
+from gateway.imaging.maisi.masks import DrawnMasks
 from gateway.imaging.maisi.quality import organ_quality
 from gateway.imaging.maisi.steps import Decoder, Sampler, mask_parts
 from gateway.triton.leases import Lease, while_wanted
@@ -34,6 +35,10 @@ def variant(model: str, **other) -> dict:
     return {**json.loads((REPOSITORY / model / "1" / "variant.json").read_text()), **other}
 
 
+def drawn_parts(request):
+    return mask_parts(request, DrawnMasks(), DrawnMasks())
+
+
 @pytest.fixture(scope="module")
 def models():
     sampler = Sampler.of(
@@ -43,7 +48,7 @@ def models():
         truncated=False,
     )
     decoder = Decoder.of(variant("maisi_decode", window=8), image=network("maisi_decode", "decoder"))
-    return {"maisi_mask": mask_parts, "maisi_latent": sampler.parts, "maisi_decode": decoder.parts}
+    return {"maisi_mask": drawn_parts, "maisi_latent": sampler.parts, "maisi_decode": decoder.parts}
 
 
 def generated(models, *, is_cancelled=lambda: False, log=None, **other):

@@ -8,7 +8,8 @@ import pytest
 from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.denoising import denoise, kept
 from gateway.imaging.maisi.labels import CONTROLLABLE, LABELS
-from gateway.imaging.maisi.mask_generator import CHANNELS, MaskGenerator, anatomy_size, resampled, tidy
+from gateway.imaging.maisi.mask_generator import CHANNELS, MaskGenerator, anatomy_size
+from gateway.imaging.maisi.masks import DrawnMasks
 from gateway.imaging.maisi.steps import mask_parts
 
 STEPS, SIDE = 50, 8
@@ -79,7 +80,9 @@ def generator(organ="liver"):
 
 def parts(made, **other):
     request = np.array([json.dumps({**ASKED, **other}).encode()], np.object_)
-    return [(json.loads(part["event"][0]), part["labels"]) for part in mask_parts(request, made)]
+    return [
+        (json.loads(part["event"][0]), part["labels"]) for part in mask_parts(request, made, DrawnMasks())
+    ]
 
 
 def test_generates_labels_where_sizes_are_asked_for():
@@ -108,19 +111,11 @@ def test_sizes_are_told_in_the_networks_order():
     np.testing.assert_allclose(sizes, [[0.5, 0.5, 0.5, -1, 0.5, -1, -1, -1, -1, 0.3]])
 
 
-def test_tumours_that_nobody_asked_for_go_back_to_their_organs():
-    names = ("hepatic tumor", "pancreatic tumor", "bone lesion", "hepatic vessel")
-    labels = np.array([[[LABELS[name].index for name in names]]], np.uint8)
-    tidy(labels, ["pancreatic tumor"])
-    liver, tumour = LABELS["liver"].index, LABELS["pancreatic tumor"].index
-    assert labels.ravel().tolist() == [liver, tumour, 200, liver]
-
-
-def test_takes_the_nearest_voxel_about_the_same_middle():
-    labels = np.arange(1, 9, dtype=np.uint8).reshape(2, 2, 2)
-    np.testing.assert_array_equal(resampled(labels, (2, 2, 2), (1.5, 1.5, 1.5)), labels)
-    twice = resampled(labels, (4, 4, 4), (0.75, 0.75, 0.75))
-    np.testing.assert_array_equal(twice, labels.repeat(2, 0).repeat(2, 1).repeat(2, 2))
-    larger = resampled(labels, (4, 2, 2), (1.5, 1.5, 1.5))
-    np.testing.assert_array_equal(larger[1:3], labels)
-    assert not larger[[0, 3]].any()
+def test_sizes_that_nobody_asked_for_are_those_of_the_most_similar_body():
+    known = np.full((3, 10), 0.2, np.float32)
+    known[1, CONTROLLABLE.index("liver")] = 0.9
+    known[1, CONTROLLABLE.index("stomach")] = 0.7
+    (told,) = anatomy_size([("liver", 0.8), ("hepatic tumor", -1)], known)
+    sizes = dict(zip(CONTROLLABLE, told, strict=True))
+    assert (sizes["liver"], sizes["hepatic tumor"]) == (pytest.approx(0.8), -1)
+    assert (sizes["stomach"], sizes["colon"]) == (pytest.approx(0.7), pytest.approx(0.2))
