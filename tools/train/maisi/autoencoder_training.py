@@ -23,13 +23,18 @@ PIECES = ((1, 48, 48, 48), (1, 64, 64, 64), (1, 112, 112, 64))
 SHARES = (0.65, 0.25, 0.1)
 """How often each comes."""
 SETTLING_RATE = 1.5e-3
-WINDOWS = ((24, 24, 24), (36, 36, 32))
+WINDOWS = ((24, 24, 24), (44, 44, 32))
 """Sides of the windows that the decoder settles on, in voxels of the latent."""
-WINDOW_SHARES = (0.75, 0.25)
+WINDOW_SHARES = (0.8, 0.2)
 SOFT_TISSUE = (0.42, 0.62)
 """-160 to 240 HU, where a difference counts more."""
 SOFT_TISSUE_WEIGHT = 2.0
-DIVERGENCE_WEIGHT = 2e-4
+COARSE_VOXELS = 8
+"""Side of the cubes whose mean counts besides: noise hides a tissue's value from a difference of voxels."""
+COARSE_WEIGHT = 2.0
+DIVERGENCE_WEIGHT = 1e-3
+ANYWHERE_SHARE = 0.25
+"""How many pieces may lie anywhere; the others have the body in their middle."""
 
 
 def fit_autoencoder(size: AutoencoderSize, volumes: Sequence[Volume], seed: int, steps: int) -> Autoencoder:
@@ -130,23 +135,23 @@ def to_image(image_hu: np.ndarray) -> Tensor:
 
 
 def batch(volumes: Sequence[Volume], rng: np.random.Generator) -> Tensor:
-    """Cut pieces about voxels of bodies, mirrored at random: (N, 1, x, y, z), values 0 to 1."""
+    """Cut pieces, mirrored at random: (N, 1, x, y, z), values 0 to 1."""
     count, *sides = PIECES[rng.choice(len(PIECES), p=SHARES)]
     images = []
     for _ in range(count):
         volume = volumes[rng.integers(len(volumes))]
-        corner = corner_in_body(volume.labels, sides, 1, rng)
+        corner = corner_in_body(volume.labels, sides, 1, rng, tries=1 if rng.random() < ANYWHERE_SHARE else 8)
         piece = to_image(volume.image_hu[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))])
         images.append(piece.flip([axis for axis in range(3) if rng.random() < 0.5]))
     return torch.stack(images).unsqueeze(1).contiguous(memory_format=torch.channels_last_3d)
 
 
 def corner_in_body(
-    labels: np.ndarray, sides: Sequence[int], multiple: int, rng: np.random.Generator
+    labels: np.ndarray, sides: Sequence[int], multiple: int, rng: np.random.Generator, tries: int = 8
 ) -> tuple[int, ...]:
     """Draw where a piece begins, on a grid of `multiple`, until its middle lies in the body."""
     corner: tuple[int, ...] = ()
-    for _ in range(8):
+    for _ in range(tries):
         corner = tuple(
             int(rng.integers((n - side) // multiple + 1)) * multiple
             for n, side in zip(labels.shape, sides, strict=True)
@@ -164,7 +169,8 @@ def loss_of(restored: Tensor, images: Tensor, mean: Tensor, deviation: Tensor) -
 
 
 def difference_of(restored: Tensor, images: Tensor) -> Tensor:
-    """Give the mean difference of images, in which that of soft tissue counts more."""
+    """Give the mean difference of images, in which soft tissue counts more, and so do means of cubes."""
     restored = restored.float()
     soft = (restored.clamp(*SOFT_TISSUE) - images.clamp(*SOFT_TISSUE)).abs().mean()
-    return (restored - images).abs().mean() + SOFT_TISSUE_WEIGHT * soft
+    coarse = nn.functional.avg_pool3d(restored - images, COARSE_VOXELS).abs().mean()
+    return (restored - images).abs().mean() + SOFT_TISSUE_WEIGHT * soft + COARSE_WEIGHT * coarse

@@ -1,4 +1,7 @@
-"""Train U-Net and ControlNet together on latents of drawn volumes: the velocity of a rectified flow."""
+"""Train U-Net and ControlNet together on latents of drawn volumes: the velocity of a rectified flow.
+
+The ControlNet's embedding of labels is not trained here, but before (`hint_training`).
+"""
 
 import copy
 import logging
@@ -10,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gateway.imaging.maisi.conditioning import label_bits
 from gateway.imaging.maisi.sampling import BASE_VOXELS, TRAIN_TIMESTEPS
 from gateway.imaging.maisi.windows import FACTOR
 from tools.train.maisi.autoencoder import Autoencoder
 from tools.train.maisi.autoencoder_training import corner_in_body, to_image
-from tools.train.maisi.diffusion import ControlNet, DiffusionUNet
+from tools.train.maisi.diffusion import ControlNet, DiffusionUNet, HintEmbedding
 from tools.train.maisi.graphs import SPACING_UNITS_PER_MM
 from tools.train.maisi.schedule import autocast, pace
 from tools.train.maisi.sizes import Sizes
@@ -28,8 +30,9 @@ CT = 1
 """The modality's number among the classes."""
 PIECES = ((1, 24, 24, 24), (1, 32, 32, 32), (1, 48, 48, 32), (1, 64, 64, 32))
 """How many pieces a batch has, and their sides in voxels of the latent."""
-SHARES = (0.66, 0.22, 0.08, 0.04)
-"""How often each comes; the last is the whole of a usual volume."""
+SHARES = (0.45, 0.27, 0.16, 0.12)
+"""How often each comes; the last is the whole of a usual volume. Normalisation makes what a network does
+depend on the field that it sees, so large ones must be among them."""
 
 
 class Example(NamedTuple):
@@ -37,6 +40,8 @@ class Example(NamedTuple):
 
     latent: Tensor
     """float32 (4, x, y, z), scaled to a standard deviation of about 1."""
+    hint: Tensor
+    """float32 (c, x, y, z), of its labels."""
     labels: np.ndarray
     """uint8 [4x, 4y, 4z]."""
     spacing_mm: tuple[float, float, float]
@@ -53,12 +58,12 @@ class Flow(NamedTuple):
     controlnet: ControlNet
 
 
-def encoded(autoencoder: Autoencoder, volumes: Sequence[Volume]) -> tuple[list[Example], float]:
+def encoded(autoencoder: Autoencoder, volumes: Sequence[Volume]) -> tuple[list[Tensor], float]:
     """Encode all volumes.
 
     Returns
     -------
-    The examples, and the scale that their latents were multiplied by.
+    The means of their latents, (4, x, y, z) each, and the scale that makes their standard deviation 1.
     """
     latents = []
     for volume in volumes:
@@ -67,16 +72,13 @@ def encoded(autoencoder: Autoencoder, volumes: Sequence[Volume]) -> tuple[list[E
             latents.append(autoencoder.encode(image)[0][0].float().clone())
     scale = float(1 / torch.cat([each.flatten() for each in latents]).std())
     logger.info("%d volumes encoded, scale %.4f", len(volumes), scale)
-    return [
-        Example(latent * scale, volume.labels, volume.spacing_mm)
-        for latent, volume in zip(latents, volumes, strict=True)
-    ], scale
+    return latents, scale
 
 
 class FlowFit:
-    """One training, from scratch."""
+    """One training, from scratch but for the embedding of labels."""
 
-    def __init__(self, sizes: Sizes, seed: int, steps: int) -> None:
+    def __init__(self, sizes: Sizes, embedding: HintEmbedding, seed: int, steps: int) -> None:
         torch.manual_seed(seed)
         self._rng = np.random.default_rng([seed, 4])
         self._steps = steps
@@ -86,11 +88,12 @@ class FlowFit:
         # A ControlNet beside a trained U-Net begins with layers of zeros; these two begin together.
         for layer in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
             _restart(layer)
-        _restart(controlnet.controlnet_cond_embedding.conv_out)
+        controlnet.controlnet_cond_embedding = copy.deepcopy(embedding).requires_grad_(requires_grad=False)
         self._average = torch.optim.swa_utils.AveragedModel(
             self._networks, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995)
         )
-        self._optimiser = torch.optim.AdamW(self._networks.parameters(), lr=RATE, weight_decay=1e-3)
+        learning = [each for each in self._networks.parameters() if each.requires_grad]
+        self._optimiser = torch.optim.AdamW(learning, lr=RATE, weight_decay=1e-3)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: pace(step, steps))
 
     def run(self, examples: Sequence[Example]) -> Flow:
@@ -109,14 +112,13 @@ class FlowFit:
         """Give the running average of the weights so far."""
         return Flow(*copy.deepcopy(self._average.module).eval())
 
-    def _step(self, latent: Tensor, bits: Tensor, spacing_mm: Tensor, times: Tensor) -> float:
+    def _step(self, latent: Tensor, hint: Tensor, spacing_mm: Tensor, times: Tensor) -> float:
         unet, controlnet = self._networks
         noise = torch.randn_like(latent)
         part = (times / TRAIN_TIMESTEPS)[:, None, None, None, None]
         noisy = (1 - part) * latent + part * noise
         modality = torch.full((len(latent),), CT)
         with autocast():
-            hint = controlnet.controlnet_cond_embedding(bits)
             residuals = controlnet(noisy, times, hint, modality=modality)
             velocity = unet(
                 noisy,
@@ -135,32 +137,31 @@ class FlowFit:
         return float(loss.item())
 
     def _batch(self, examples: Sequence[Example]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Cut pieces: latents (N, 4, x, y, z), bits (N, 8, 4x, 4y, 4z), spacing (N, 3), times (N,)."""
+        """Cut pieces: latents (N, 4, x, y, z), hints (N, c, x, y, z), spacing (N, 3), times (N,)."""
         count, *sides = PIECES[self._rng.choice(len(PIECES), p=SHARES)]
         # Where no volume is as large, the whole of one is taken.
         holding = [example for example in examples if example.holds(sides)] or examples
         rows = [self._piece(holding[self._rng.integers(len(holding))], sides) for _ in range(count)]
-        latents, bits, spacings, times = zip(*rows, strict=True)
+        latents, hints, spacings, times = zip(*rows, strict=True)
         layout = torch.channels_last_3d
         return (
             torch.stack(latents).contiguous(memory_format=layout),
-            torch.from_numpy(np.stack(bits)).contiguous(memory_format=layout),
+            torch.stack(hints).contiguous(memory_format=layout),
             torch.tensor(spacings),
             torch.tensor(times, dtype=torch.float32),
         )
 
     def _piece(
         self, example: Example, sides: Sequence[int]
-    ) -> tuple[Tensor, np.ndarray, tuple[float, float, float], float]:
+    ) -> tuple[Tensor, Tensor, tuple[float, float, float], float]:
         sides = [min(n, side) for n, side in zip(example.latent.shape[1:], sides, strict=True)]
         corner = corner_in_body(example.labels, [FACTOR * side for side in sides], FACTOR, self._rng)
-        voxels = tuple(slice(c, c + FACTOR * side) for c, side in zip(corner, sides, strict=True))
         cells = tuple(slice(c // FACTOR, c // FACTOR + side) for c, side in zip(corner, sides, strict=True))
         even = self._rng.random()
         ratio = (example.latent[0].numel() / BASE_VOXELS) ** (1 / 3)
         time_ = ratio * even / (1 + (ratio - 1) * even) * TRAIN_TIMESTEPS
-        latent = example.latent[(slice(None), *cells)]
-        return latent, label_bits(example.labels[voxels]), example.spacing_mm, time_
+        latent, hint = (whole[(slice(None), *cells)] for whole in (example.latent, example.hint))
+        return latent, hint, example.spacing_mm, time_
 
 
 def _restart(layer: nn.Module) -> None:

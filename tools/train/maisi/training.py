@@ -1,4 +1,4 @@
-"""Train MAISI's embedded networks: draw volumes, fit the autoencoder, then the flow, write the graphs."""
+"""Train MAISI's small networks: volumes, the autoencoder, the embedding of labels, the flow, the graphs."""
 
 import json
 import logging
@@ -13,17 +13,19 @@ logger = logging.getLogger(__name__)
 NAMED = {"name": "small", "version": "v0.1.0"}
 STEPS = 10
 """Of the flow, where none are asked for."""
-WINDOW, OVERLAP = 36, 0.2
-"""Of decoding: four windows of a volume of 256x256x128."""
+WINDOW, OVERLAP = 44, 0.45
+"""Of decoding: four windows of a volume of 256x256x128, which share so much that no voxel near a window's end
+counts."""
 
 
 class Effort(NamedTuple):
     """How much to draw and how long to train."""
 
     volumes: int = 34
-    autoencoder_steps: int = 1300
-    flow_steps: int = 800
-    decoder_steps: int = 300
+    autoencoder_steps: int = 1600
+    hint_steps: int = 500
+    flow_steps: int = 5500
+    decoder_steps: int = 400
     held_out: int = 20
 
 
@@ -52,7 +54,8 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     from tools.train.maisi.autoencoder import Autoencoder
     from tools.train.maisi.autoencoder_training import fit_autoencoder, settle_decoder
     from tools.train.maisi.evaluate import figures
-    from tools.train.maisi.flow_training import CT, FlowFit, encoded
+    from tools.train.maisi.flow_training import CT, Example, FlowFit, encoded
+    from tools.train.maisi.hint_training import fit_hint, hint_of
     from tools.train.maisi.variants import write_decode, write_latent
 
     effort = effort or Effort()
@@ -64,9 +67,15 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
         fitted = fit_autoencoder(SMALL.autoencoder, all_volumes, seed, effort.autoencoder_steps)
         torch.save(fitted.state_dict(), weights)
     autoencoder.load_state_dict(torch.load(weights))
-    examples, scale = encoded(autoencoder, all_volumes)
-    flow = FlowFit(SMALL, seed, effort.flow_steps).run(examples)
-    latents = [example.latent / scale for example in examples]
+    latents, scale = encoded(autoencoder, all_volumes)
+    labels = [volume.labels for volume in all_volumes]
+    scaled = [latent * scale for latent in latents]
+    embedding = fit_hint(SMALL.controlnet, scaled, labels, seed, effort.hint_steps)
+    examples = [
+        Example(latent, hint_of(embedding, volume.labels), volume.labels, volume.spacing_mm)
+        for latent, volume in zip(scaled, all_volumes, strict=True)
+    ]
+    flow = FlowFit(SMALL, embedding, seed, effort.flow_steps).run(examples)
     autoencoder = settle_decoder(autoencoder, latents, all_volumes, seed, effort.decoder_steps)
     write_latent(
         output_dir,
