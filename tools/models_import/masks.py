@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from gateway.imaging.maisi.candidates import ARCHIVE, CATALOGUE, Candidate
 from gateway.imaging.maisi.labels import CONTROLLABLE
+from gateway.imaging.maisi.mask_generator import SIZES
 from tools.models_import.checkpoints import BadCheckpoint
 
-SIZES = "anatomy_sizes.json"
 PLACES = (".", "datasets", "configs")
 
 

@@ -1,6 +1,5 @@
 """Labels of real bodies: the mask database of a published bundle, where one is imported."""
 
-import gzip
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 
 from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.asked import Asked
 from gateway.imaging.maisi.labels import LABELS, TUMOURS
 from gateway.imaging.maisi.masks import missing, not_there, resampled
+from gateway.imaging.volume.nifti import read_labels
 
 CATALOGUE, ARCHIVE = "masks.json", "masks.zip"
 POOL = 5
@@ -134,5 +133,4 @@ class CandidateMasks:
             # The archive has a folder about all that it holds.
             (name,) = (each for each in archive.namelist() if f"/{each}".endswith(f"/{file}"))
             packed = archive.read(name)
-        image = nibabel.Nifti1Image.from_bytes(gzip.decompress(packed) if name.endswith(".gz") else packed)
-        return np.squeeze(np.asarray(nibabel.as_closest_canonical(image).dataobj)).astype(np.uint8)
+        return read_labels(packed)

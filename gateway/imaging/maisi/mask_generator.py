@@ -1,8 +1,9 @@
 """Labels by the mask diffusion model, for sizes of organs; where its networks are imported."""
 
+import json
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gateway.imaging.maisi.windows import decode_windows
 
 Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
+SIZES = "anatomy_sizes.json"
 LATENT_SIDE = 64
 SPACING_MM = 1.5
 """Of what the networks make: 256 voxels along each axis."""
@@ -44,12 +46,13 @@ class MaskGenerator:
     side: int = LATENT_SIDE
 
     @classmethod
-    def of(
-        cls, variant: Mapping[str, Any], *, noise: Run, image: Run, known_sizes: np.ndarray | None
-    ) -> "MaskGenerator":
-        """Take the rest from the document beside the networks."""
-        names = ("steps", "scale_factor", "window", "overlap")
-        return cls(noise, image, **{name: variant[name] for name in names}, known_sizes=known_sizes)
+    def of(cls, folder: Path, *, noise: Run, image: Run) -> "MaskGenerator":
+        """Take the rest from the documents beside the networks."""
+        variant = json.loads((folder / "variant.json").read_text())
+        fields = {name: variant[name] for name in ("steps", "scale_factor", "window", "overlap")}
+        if (sizes := folder / SIZES).exists():
+            fields["known_sizes"] = np.array(json.loads(sizes.read_text()), np.float32)
+        return cls(noise, image, **fields)
 
     def labels(self, asked: Asked) -> Iterator[np.ndarray | None]:
         """Generate the labels of a sample: None after each step but the last, then uint8 [x, y, z].

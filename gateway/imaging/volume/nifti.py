@@ -1,6 +1,7 @@
-"""NIfTI-1 files, written slice by slice: a volume need not be in memory."""
+"""NIfTI-1 files: reading label maps, and writing volumes slice by slice, which need not be in memory."""
 
 import contextlib
+import gzip
 from typing import IO, Any
 
 import nibabel
@@ -9,6 +10,7 @@ import numpy as np
 from gateway.imaging.volume.geometry import Geometry, chunks
 from gateway.imaging.volume.gzipped import gzipped
 
+_GZIP = b"\x1f\x8b"
 _VOXELS_AT = 352  # the header of 348 bytes, and four that say that no extension follows
 
 
@@ -39,6 +41,12 @@ def write_nifti(
         file.write(bytes(4))
         for chunk in chunks(voxels, dtype):
             file.write(chunk)
+
+
+def read_labels(content: bytes) -> np.ndarray:
+    """Read the bytes of a label map, compressed or not: uint8 [x, y, z] in RAS+ axes."""
+    image = nibabel.Nifti1Image.from_bytes(gzip.decompress(content) if content[:2] == _GZIP else content)
+    return np.squeeze(np.asarray(nibabel.as_closest_canonical(image).dataobj)).astype(np.uint8)
 
 
 def _header(geometry: Geometry, dtype: np.dtype, description: str) -> Any:

@@ -1,9 +1,6 @@
 """The labels of one body: drawn, or by what `radgate models import` put here."""
 
-import json
 from pathlib import Path
-
-import numpy as np
 
 from gateway.imaging.maisi.masks import DrawnMasks
 from gateway.imaging.maisi.steps import mask_parts
@@ -34,13 +31,7 @@ class TritonPythonModel:
             Network(FOLDER / f"{name}.onnx", keeps_memory=False) for name in ("mask_noise", "mask_decoder")
         )
         self._runtime = report_runtime(args["model_name"], noise.runtime)
-        sizes = FOLDER / "anatomy_sizes.json"
-        return MaskGenerator.of(
-            json.loads((FOLDER / "variant.json").read_text()),
-            noise=noise.run,
-            image=image.run,
-            known_sizes=np.array(json.loads(sizes.read_text()), np.float32) if sizes.exists() else None,
-        )
+        return MaskGenerator.of(FOLDER, noise=noise.run, image=image.run)
 
     def execute(self, requests):
         return respond_in_parts(requests, self._mask)
