@@ -56,14 +56,13 @@ async def _demo(output: Path) -> int:
         token = issue("demo", secret=secret_from(None, settings.secret_file), days=1)
         answer = await _single_inference(chest_xray_port, token, output)
         measured = await _predict(port, await _demo_key(settings), output)
-        volumes = await _generate(maisi_port, output) if settings.maisi else None
+        volumes = await _generate(maisi_port, output)
     console.print_json(json.dumps(answer))
     console.print(f"Four files of the sample film: {output / 'DEMO-001'}")
     console.print_json(json.dumps(measured))
     console.print(f"The sample dog's radiograph, measured: {output / MEASURED}")
     console.print("Both are drawings: what the models make of them means nothing.")
-    if volumes:
-        console.print(f"A synthetic CT with its mask: {', '.join(str(path) for path in volumes)}")
+    console.print(f"A synthetic CT with its mask: {', '.join(str(path) for path in volumes) or 'not made'}")
     went_well = answer["Result"] == "Success" and "result_code" in measured and volumes != []
     return 0 if went_well else 1
 

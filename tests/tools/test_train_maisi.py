@@ -56,3 +56,52 @@ def test_a_short_training_writes_graphs_of_the_same_contract(small_volumes, tmp_
         for own, other in ((written.input, shipped.input), (written.output, shipped.output)):
             assert [(each.name, each.type) for each in own] == [(each.name, each.type) for each in other]
         assert {each.op_type for each in written.node} == {each.op_type for each in shipped.node}
+
+
+def test_the_inside_of_a_structure_is_what_a_uniform_volume_gives():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from gateway.imaging.maisi.conditioning import label_bits
+    from tools.train.maisi import hint_training
+    from tools.train.maisi.diffusion import HintEmbedding
+
+    torch.manual_seed(2)
+    embedding, head = HintEmbedding((4, 8, 8), 8), torch.nn.Conv3d(8, 4, 1)
+    embedding.conv_out.conv.reset_parameters()
+    for label in (1, 93, 200):
+        volume = torch.from_numpy(label_bits(np.full((48, 48, 48), label, np.uint8))[None])
+        bits = torch.from_numpy(label_bits(np.array([label], np.uint8))).T
+        with torch.inference_mode():
+            whole = head(embedding(volume))
+            alone = hint_training._of_uniform(embedding, head, bits)
+        torch.testing.assert_close(whole[0, :, 6, 6, 6], alone[0], atol=1e-5, rtol=1e-4)
+
+
+def test_insides_are_where_all_voxels_agree():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.maisi import hint_training
+
+    labels = np.zeros((16, 16, 16), np.uint8)
+    labels[8:] = 7
+    labels[8, 0, 0] = 9  # a voxel of the latent that is not inside of anything
+    latent = torch.zeros(4, 4, 4, 4)
+    latent[:, 2:] = torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None, None, None]
+    latent[:, 2, 0, 0] = 100
+    indices, means = hint_training.insides([latent], [labels])
+    assert indices.tolist() == [0, 7]
+    assert means.tolist() == [[0, 0, 0, 0], [1, 2, 3, 4]]
+
+
+def test_pieces_lie_about_any_structure():
+    pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.maisi.autoencoder_training import cells_about_a_structure
+
+    labels = np.zeros((64, 64, 32), np.uint8)
+    labels[44:, 44:, 20:] = 5  # a hundredth of the volume, in a corner
+    rng = np.random.default_rng(1)
+    drawn = [cells_about_a_structure(labels, (4, 4, 4), rng) for _ in range(60)]
+    assert all(each.stop - each.start == 4 for cells in drawn for each in cells)
+    assert all(
+        cells[0].stop <= 16 and cells[2].stop <= 8 and min(c.start for c in cells) >= 0 for cells in drawn
+    )
+    about = [labels[tuple(slice(4 * c.start, 4 * c.stop) for c in cells)].max() == 5 for cells in drawn]
+    assert sum(about) > 20

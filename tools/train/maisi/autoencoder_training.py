@@ -161,6 +161,28 @@ def corner_in_body(
     return corner
 
 
+def cells_about_a_structure(
+    labels: np.ndarray, sides: Sequence[int], rng: np.random.Generator
+) -> tuple[slice, ...]:
+    """Draw a piece of the latent about a voxel of any structure, of which each is as likely as any other.
+
+    Parameters
+    ----------
+    labels
+        Of the image.
+    sides
+        Of the piece, in voxels of the latent.
+    """
+    coarse = labels[::FACTOR, ::FACTOR, ::FACTOR]
+    places = np.argwhere(coarse == rng.choice(np.unique(coarse)))
+    middle = places[rng.integers(len(places))]
+    corner = [
+        int(np.clip(at - side // 2, 0, n - side))
+        for at, side, n in zip(middle, sides, coarse.shape, strict=True)
+    ]
+    return tuple(slice(c, c + side) for c, side in zip(corner, sides, strict=True))
+
+
 def loss_of(restored: Tensor, images: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
     """Give the mean difference of images, and the latent's divergence from a normal distribution."""
     mean, variance = mean.float(), deviation.float().square()

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from gateway.imaging.maisi.sampling import BASE_VOXELS, TRAIN_TIMESTEPS
-from gateway.imaging.maisi.windows import FACTOR
 from tools.train.maisi.autoencoder import Autoencoder
-from tools.train.maisi.autoencoder_training import corner_in_body, to_image
+from tools.train.maisi.autoencoder_training import cells_about_a_structure, to_image
 from tools.train.maisi.diffusion import ControlNet, DiffusionUNet, HintEmbedding
 from tools.train.maisi.graphs import SPACING_UNITS_PER_MM
 from tools.train.maisi.schedule import autocast, pace
@@ -155,8 +154,7 @@ class FlowFit:
         self, example: Example, sides: Sequence[int]
     ) -> tuple[Tensor, Tensor, tuple[float, float, float], float]:
         sides = [min(n, side) for n, side in zip(example.latent.shape[1:], sides, strict=True)]
-        corner = corner_in_body(example.labels, [FACTOR * side for side in sides], FACTOR, self._rng)
-        cells = tuple(slice(c // FACTOR, c // FACTOR + side) for c, side in zip(corner, sides, strict=True))
+        cells = cells_about_a_structure(example.labels, sides, self._rng)
         even = self._rng.random()
         ratio = (example.latent[0].numel() / BASE_VOXELS) ** (1 / 3)
         time_ = ratio * even / (1 + (ratio - 1) * even) * TRAIN_TIMESTEPS

@@ -10,7 +10,7 @@ from tools.train.maisi.sizes import SMALL
 
 logger = logging.getLogger(__name__)
 
-NAMED = {"name": "small", "version": "v0.1.0"}
+NAMED = {"name": "small", "version": "v0.2.0"}
 STEPS = 10
 """Of the flow, where none are asked for."""
 WINDOW, OVERLAP = 44, 0.45
@@ -23,7 +23,7 @@ class Effort(NamedTuple):
 
     volumes: int = 34
     autoencoder_steps: int = 1600
-    hint_steps: int = 500
+    hint_steps: int = 800
     flow_steps: int = 5500
     decoder_steps: int = 400
     held_out: int = 20
