@@ -54,7 +54,7 @@ def bench(
 
 
 async def _measure(folder: Path, body: dict[str, Any], count: int) -> dict[str, Any]:
-    async with running_instance(folder, maisi="1") as instance:
+    async with running_instance(folder) as instance:
         peak = _Peak()
         async with in_background(peak.watch(instance.pid)):
             samples = [await _generate(instance, {**body, "seed": 1000 + n}) for n in range(count)]

@@ -1,6 +1,5 @@
 """Masks out of a database laid out as MAISI's."""
 
-import json
 import zipfile
 
 import nibabel
@@ -9,41 +8,20 @@ import pytest
 
 from gateway.imaging.errors import WrongContent
 from gateway.imaging.maisi.asked import Asked
-from gateway.imaging.maisi.candidates import ARCHIVE, CATALOGUE, CandidateMasks
-from gateway.imaging.maisi.labels import BODY, LABELS
+from gateway.imaging.maisi.candidates import ARCHIVE, CandidateMasks
+from gateway.imaging.maisi.labels import LABELS
+from tests.imaging.maisi.mask_database import body, write_database
 
 LIVER, SPLEEN, TUMOUR = (LABELS[name].index for name in ("liver", "spleen", "hepatic tumor"))
 HEAD, CHEST, ABDOMEN, PELVIS = np.eye(4, dtype=int).tolist()
 
 
-def body(size, *organs):
-    """Draw organs side by side in a body; the first is at the left, low and at the back."""
-    labels = np.full(size, BODY, np.uint8)
-    for number, organ in enumerate(organs):
-        labels[2 + 6 * number : 7 + 6 * number, 2:9, 2:12] = organ
-    return labels
-
-
 @pytest.fixture
 def database(tmp_path):
-    """Write a database of the given (labels, spacing, further fields), and open it."""
+    """Write a database of masks, and open it."""
 
     def written(*masks):
-        entries = []
-        with zipfile.ZipFile(tmp_path / ARCHIVE, "w") as archive:
-            for number, (labels, spacing_mm, more) in enumerate(masks):
-                name = f"./set_{number}/mask_{number}.nii.gz"
-                image = nibabel.Nifti1Image(labels, np.diag([*spacing_mm, 1.0]))
-                nibabel.save(image, tmp_path / "mask.nii.gz")
-                archive.write(
-                    tmp_path / "mask.nii.gz", f"all_masks_flexible_size_and_spacing_4000/{name[2:]}"
-                )
-                found = [int(label) for label in np.unique(labels) if label]
-                entries.append(
-                    {"pseudo_label_filename": name, "dim": list(labels.shape), "spacing": list(spacing_mm)}
-                    | {"label_list": found} | more
-                )  # fmt: skip
-        (tmp_path / CATALOGUE).write_text(json.dumps(entries))
+        write_database(tmp_path, *masks)
         return CandidateMasks(tmp_path)
 
     return written
