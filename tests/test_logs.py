@@ -195,3 +195,21 @@ async def test_a_request_that_is_no_http_is_not_quoted(client, configured, capsy
     assert re.search(r"Error handling request from 127\.0\.0\.1: \w+\n", log)
     assert "SECRET" not in log
     assert "Traceback" not in log
+
+
+def test_a_library_that_repeats_itself_is_cut_short():
+    now = [100.0]
+    repeats = logs.Repeats("dbos", lambda: now[0])
+
+    def said(name, message, *args):
+        record = logging.LogRecord(name, logging.WARNING, "", 1, message, args, None)
+        return record.getMessage() if repeats(record) else None
+
+    assert said("dbos", "connection lost: %s", "a") == "connection lost: a"
+    assert said("dbos", "connection lost: %s", "b") is None
+    assert said("dbos", "another thing") == "another thing"
+    assert said("gateway.jobs", "connection lost: %s", "c") == "connection lost: c"
+    assert said("gateway.jobs", "connection lost: %s", "c") == "connection lost: c"
+    now[0] += logs.REPEAT_SECONDS
+    assert said("dbos", "connection lost: %s", "d") == "connection lost: d (and 1 more like it)"
+    assert said("dbos", "connection lost: %s", "e") is None
