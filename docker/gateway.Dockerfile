@@ -25,7 +25,7 @@ ENV PATH=/opt/radgate/bin:$PATH \
     RADGATE_OUTPUT_ROOTS=/data/out
 USER 10001:10001
 WORKDIR /var/lib/radgate
-EXPOSE 8080 8500 5000 9090
+EXPOSE 8080 8500 5000 8000 9090
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9090/live', timeout=3)"]
 ENTRYPOINT ["python", "-m", "gateway"]

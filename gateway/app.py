@@ -68,7 +68,7 @@ async def running(settings: Settings) -> AsyncIterator[Canary]:
 
 
 def _wanted(settings: Settings) -> Sequence[Builder]:
-    """Leave out the API whose models are not good enough to be served unasked."""
+    """Leave out the API that takes cores and memory which not every site wants to give to it."""
     return [api for api in APIS if settings.maisi or api is not maisi]
 
 

@@ -146,9 +146,7 @@ class Settings(BaseSettings):
     acr_min_free_bytes: int = Field(
         2**30, ge=0, description="Free disk space below which inference requests pause"
     )
-    maisi: bool = Field(
-        False, description="Serve the MAISI API; the networks that come with it are weak so far (their card)"
-    )
+    maisi: bool = Field(True, description="Serve the MAISI API, of which one volume keeps every core busy")
     maisi_port: Port = Field(8000, description="MAISI API alone, on its contract's port")
     maisi_auth: Auth = Field(
         "", description="Who may ask: a token (jwt), an API key (key), anyone (open); empty: loopback only"

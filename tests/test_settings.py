@@ -105,8 +105,10 @@ def test_serves_a_network_with_roots(monkeypatch, tmp_path):
     monkeypatch.setenv("RADGATE_INPUT_ROOTS", str(tmp_path))
     monkeypatch.setenv("RADGATE_OUTPUT_ROOTS", str(tmp_path))
     monkeypatch.setenv("RADGATE_ACR_AUTH", "jwt")
-    monkeypatch.setenv("RADGATE_MAISI", "1")
     monkeypatch.setenv("RADGATE_MAISI_AUTH", "jwt")
+    assert Settings().host == "0.0.0.0"
+    monkeypatch.delenv("RADGATE_MAISI_AUTH")
+    monkeypatch.setenv("RADGATE_MAISI", "0")
     assert Settings().host == "0.0.0.0"
 
 
@@ -115,7 +117,7 @@ def test_serves_a_network_with_roots(monkeypatch, tmp_path):
 def test_serves_a_network_only_where_it_is_said_who_may_ask(monkeypatch, tmp_path, auth, api, other):
     for name, value in {
         "HOST": "0.0.0.0", "INPUT_ROOTS": tmp_path, "OUTPUT_ROOTS": tmp_path,
-        f"{api}_AUTH": auth, f"{other}_AUTH": "jwt", "MAISI": "1",
+        f"{api}_AUTH": auth, f"{other}_AUTH": "jwt",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"RADGATE_{name}", str(value))
     if auth:

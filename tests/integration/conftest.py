@@ -31,7 +31,6 @@ def instance(tmp_path_factory) -> Iterator[Instance]:
         tmp_path_factory.mktemp("instance"),
         chest_xray_gate="0",
         vhs_pop="1",
-        maisi="1",
         maisi_quality_tries="1",
     )
     running.start()

@@ -99,7 +99,7 @@ def test_native_labels_have_what_was_asked_for(made):
 def test_a_killed_instance_goes_on_with_the_same_seed_to_the_same_bytes(made, new_instance):
     """And they are those that another instance made."""
     chance = random.Random(SEED)
-    instance = new_instance(maisi="1", maisi_quality_tries="1")
+    instance = new_instance(maisi_quality_tries="1")
     instance.start()
     instance.wait_ready()
     status, headers, _ = call(instance, "POST", "/v1/maisi/run", SEEDED, Prefer="respond-async")

@@ -24,8 +24,8 @@ class Effort(NamedTuple):
     volumes: int = 34
     autoencoder_steps: int = 1600
     hint_steps: int = 800
-    flow_steps: int = 5500
-    decoder_steps: int = 400
+    flow_steps: int = 5000
+    decoder_steps: int = 250
     held_out: int = 20
 
 
