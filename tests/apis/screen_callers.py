@@ -10,10 +10,12 @@ from gateway.errors import InvalidImage
 from gateway.imaging.errors import ImageError
 from gateway.imaging.letterbox import placement
 from gateway.imaging.picture import read_picture
+from gateway.imaging.screen.locate import Found, locate
 from gateway.imaging.screen.steps import describe
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
 from tests.apis.vhs_callers import VALID
 from tests.imaging.picture_files import jpeg
+from tests.imaging.screen.drawn import sides
 
 CORNERS = [[137.48, 100.30], [490.50, 81.32], [495.35, 421.38], [154.89, 421.57]]
 """The contract's example, in a photo of 640 by 482 pixels."""
@@ -67,11 +69,10 @@ class FakeScreens:
         rows, columns = picture.pixels.shape
         corners = self.shares.get(image, SHARES) * (columns, rows)
         square = placement(columns, rows, INPUT_SIZE_PX).to_square(corners) / INPUT_SIZE_PX
-        return describe(
-            picture=picture.pixels,
-            header=picture.header(),
-            fold_corners=np.repeat(square[np.newaxis], 5, 0).astype(np.float32),
-            fold_corner_peaks=np.full((5, 4), 0.9, np.float32),
-            fold_screen=np.full(5, self.logits.get(image, 5.0), np.float32),
-            quality=quality,
+        found = Found(
+            np.repeat(square[np.newaxis], 5, 0).astype(np.float32),
+            np.full((5, 4), 0.9, np.float32),
+            np.full(5, self.logits.get(image, 5.0), np.float32),
         )
+        located = locate(picture.pixels, found, sides(logit=5.0)).to_json()
+        return describe(picture=picture.pixels, header=picture.header(), located=located, quality=quality)

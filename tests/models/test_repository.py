@@ -147,3 +147,16 @@ def test_landmark_network_fits_the_pipeline():
     network = CONFIGS["vhs_landmarks"]
     assert tensors(network, "input") == {"letterbox": ("TYPE_FP32", (1, INPUT_SIZE_PX, INPUT_SIZE_PX))}
     assert tensors(network, "output")["fold_landmarks"] == ("TYPE_FP32", (FOLDS, len(LANDMARKS), 2))
+
+
+def test_the_network_of_the_sides_fits_the_pipeline():
+    from gateway.imaging.screen.sides import PLACES, SIDES
+    from gateway.imaging.screen.view import VIEW_PX
+
+    graph = onnx.load(REPOSITORY / "screen_sides" / "1" / "sides.onnx").graph
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim][1:]
+        for value in (*graph.input, *graph.output)
+    }
+    places = [SIDES, PLACES, VIEW_PX]
+    assert shapes == {"view": [1, VIEW_PX, VIEW_PX], "side_places": places, "view_screen": []}

@@ -9,15 +9,19 @@ import onnx
 import onnxruntime
 import pytest
 
-from gateway.imaging.screen.quad import ordered
+from gateway.imaging.screen.quad import fault_of, jaccard, ordered
+from gateway.imaging.screen.view import VIEW_PX
 from gateway.imaging.vhs.folds import FOLDS
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX, network_input
 from tests.imaging.picture_files import jpeg, tiff
+from tests.imaging.screen.drawn import CORNERS, screen
 from tools.phantoms.screen_films import direct_radiograph, films
 from tools.phantoms.screen_photo import screen_photo, turned
-from tools.train.screen import augment, evaluate, pool
+from tools.train.screen import augment, evaluate, pool, side_views
 
-MODEL = Path(__file__).parents[2] / "model_repository" / "screen_corners" / "1"
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+MODEL = REPOSITORY / "screen_corners" / "1"
+SIDES_GRAPH = REPOSITORY / "screen_sides" / "1" / "sides.onnx"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 OUTPUTS = ["fold_corners", "fold_corner_peaks", "fold_screen"]
 SEED = 2026  # the shipped weights were fitted and judged on scenes of other seeds
@@ -32,13 +36,13 @@ def bank() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def corners() -> evaluate.Corners:
-    return evaluate.Corners(MODEL / "model.onnx")
+def screens() -> evaluate.Screens:
+    return evaluate.Screens(MODEL / "model.onnx", SIDES_GRAPH)
 
 
 @pytest.fixture(scope="module")
-def judged(corners, bank) -> list[evaluate.Judged]:
-    return evaluate.judged_photos(corners, SEED, 60, bank)
+def judged(screens, bank) -> list[evaluate.Judged]:
+    return evaluate.judged_photos(screens, SEED, 60, bank)
 
 
 @needs_weights
@@ -70,9 +74,9 @@ def test_metadata_names_the_version_and_the_folds():
 
 
 @needs_weights
-def test_folds_are_not_copies_of_each_other(corners, bank):
+def test_folds_are_not_copies_of_each_other(screens, bank):
     photo = screen_photo(np.random.default_rng(SEED), bank[0])
-    found = corners.found(evaluate.grey_of(photo.picture))
+    found = screens.found(evaluate.grey_of(photo.picture))
     for other in range(1, FOLDS):
         assert np.abs(found.corners[0] - found.corners[other]).max() > 1e-4
     assert ((found.peaks >= 0) & (found.peaks <= 1.001)).all()
@@ -80,15 +84,15 @@ def test_folds_are_not_copies_of_each_other(corners, bank):
 
 @needs_weights
 @needs_shared_data
-def test_real_chest_films_are_no_photos(corners):
+def test_real_chest_films_are_no_photos(screens):
     paths = sorted((SHARED / "nih").glob("*.jpg"))[::4]
     pictures = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in paths]
-    assert sum(corners.screen(picture).is_photo for picture in pictures) <= len(pictures) * 0.02
+    assert sum(screens.screen(picture).is_photo for picture in pictures) <= len(pictures) * 0.02
 
 
 @needs_weights
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_exif_turns_a_photo_before_its_corners_are_ordered(corners, bank, orientation):
+def test_exif_turns_a_photo_before_its_corners_are_ordered(screens, bank, orientation):
     from gateway.imaging.picture import read_picture
 
     photo = screen_photo(np.random.default_rng(11), bank[2], long_side_px=900, turn=False)
@@ -98,7 +102,7 @@ def test_exif_turns_a_photo_before_its_corners_are_ordered(corners, bank, orient
     data = stored[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + stored[2:]
     picture = read_picture(data).pixels
     assert picture.shape == photo.picture.shape[:2]
-    screen = corners.screen(picture)
+    screen = screens.screen(picture)
     diagonal = np.linalg.norm(np.ptp(photo.corners, axis=0))
     assert np.linalg.norm(screen.corners - photo.corners, axis=1).max() < 0.05 * diagonal
 
@@ -135,6 +139,45 @@ def test_changes_carry_the_corners_along():
         assert np.median(picture[core]) > np.median(picture[beyond]) + 0.3
 
 
+def grey_at(square: np.ndarray, side: int, along: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Read a view along a level side, which has an even number, or along an upright one."""
+    along, across = along.astype(int), across.astype(int).clip(0, VIEW_PX - 1)
+    return square[across, along] if side % 2 == 0 else square[along, across]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sides_are_labelled_where_a_view_shows_them(seed):
+    """A bright film on a dark screen steps from dark to bright at each of the places."""
+    rng = np.random.default_rng(seed)
+    photos = side_views.Photos([screen()], CORNERS[np.newaxis], CORNERS[np.newaxis] + 9, np.array([True]))
+    views = side_views.batch(rng, photos, np.zeros(4, int))
+    assert ((views.sides >= 0).mean((1, 2)) > 0.35).all()
+    for square, sides in zip(views.squares[:, 0], views.sides, strict=True):
+        for side, places in enumerate(sides):
+            along = (np.flatnonzero(places >= 0) + 0.5) * VIEW_PX / len(places)
+            across = places[places >= 0]
+            outwards = 4 if side in (1, 2) else -4
+            inner, outer = (grey_at(square, side, along, across + shift) for shift in (-outwards, outwards))
+            assert np.median(inner) > np.median(outer)
+
+
+def test_places_beyond_a_side_are_labelled_absent():
+    corners = np.array([[64.0, -10], [192, 30], [192, 200], [64, 200]])
+    top, right, bottom, left = side_views.places_of(corners)
+    assert (top[:16] == side_views.ABSENT).all()
+    assert (top[16:24] == side_views.ABSENT).all()  # above the view
+    assert top[47] == pytest.approx(30, abs=1)
+    assert (right[8:49] == 192).all() and (left[:50] == 64).all()
+    assert (bottom[16:48] == 200).all() and (bottom[48:] == side_views.ABSENT).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_quadrilaterals_can_be_looked_through(seed):
+    moved = side_views.jittered(np.random.default_rng(seed), CORNERS)
+    assert fault_of(moved, 1200, 900) is None
+    assert jaccard(moved, CORNERS) > 0.5
+
+
 def test_a_turned_photo_is_ordered_by_place(bank):
     photo = screen_photo(np.random.default_rng(3), bank[0], turn=False)
     for quarters in range(4):
@@ -145,10 +188,12 @@ def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
     from tools.train.screen import training
 
-    effort = training.Effort(photos=30, judged=3, start_steps=1, fold_steps=1)
+    effort = training.Effort(photos=30, judged=3, start_steps=1, fold_steps=1, side_photos=12, side_steps=1)
     training.train(tmp_path / "out", seed=3, effort=effort)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     assert [value.name for value in session.get_outputs()] == OUTPUTS
+    sides = onnxruntime.InferenceSession(str(tmp_path / "out" / "sides.onnx"))
+    assert [value.name for value in sides.get_outputs()] == ["side_places", "view_screen"]
     assert json.loads((tmp_path / "out" / "figures.json").read_text())["figures"]["photos"] == 3
 
 

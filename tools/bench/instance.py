@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
@@ -81,6 +82,17 @@ async def running_instance(data_dir: Path, **settings: str) -> AsyncIterator[Ins
     finally:
         process.terminate()
         await process.wait()
+
+
+async def api_key(instance: Instance) -> str:
+    """Make an account and a key, as an operator does while the instance runs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tools", "keys", "create", "bench", "--json"),
+        env={**os.environ, "RADGATE_DATA_DIR": str(instance.data_dir)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return str(json.loads(output)["key"])
 
 
 async def _ready(admin_port: int) -> None:

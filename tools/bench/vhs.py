@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +24,7 @@ from rich.table import Table
 from tritonclient.grpc.aio import InferenceServerClient, InferInput
 
 from gateway.imaging.vhs.result import NOT_MEASURABLE, REJECTED
-from tools.bench.instance import Instance, running_instance
+from tools.bench.instance import Instance, api_key, running_instance
 from tools.bench.runtimes import sentence
 from tools.bench.vhs_films import bench_films
 from tools.bench.vhs_stages import stage_seconds
@@ -67,7 +66,7 @@ def bench(films: Path | None, *, count: int, rounds: int, in_flight: int, as_jso
 async def _bench(images: Sequence[bytes], folder: Path, rounds: int, in_flight: int) -> dict[str, Any]:
     async with contextlib.AsyncExitStack() as stack:
         instance = await stack.enter_async_context(running_instance(folder / "instance"))
-        key = await _api_key(instance)
+        key = await api_key(instance)
         session = await stack.enter_async_context(aiohttp.ClientSession(headers={"x-api-key": key}))
         triton = await stack.enter_async_context(InferenceServerClient(instance.triton_url))
         through_gateway, directly = _through_gateway(session, instance), _directly(triton)
@@ -90,17 +89,6 @@ async def _timings(images: Sequence[bytes], predict: Predict) -> Timings:
         rendered=await _milliseconds([_body(image=each, render=True) for each in encoded[:BATCH]], predict),
         batches=await _milliseconds([_body(images=encoded[:BATCH])] * BATCHES, predict),
     )
-
-
-async def _api_key(instance: Instance) -> str:
-    """Make an account and a key, as an operator does while the instance runs."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tools", "keys", "create", "bench", "--json"),
-        env={**os.environ, "RADGATE_DATA_DIR": str(instance.data_dir)},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    return str(json.loads(output)["key"])
 
 
 def _base64(image: bytes) -> str:

@@ -86,6 +86,18 @@ def bench_vhs(
     raise typer.Exit(bench(films, count=count, rounds=rounds, in_flight=in_flight, as_json=as_json))
 
 
+@bench_app.command("pop")
+def bench_pop(
+    count: Annotated[int, typer.Option(min=2, help="Different photos, each of 12 megapixels.")] = 4,
+    rounds: Annotated[int, typer.Option(min=3, help="Calls with each photo and side.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Time /v3/corners, /v3/preprocess and /v3/predict on 12-megapixel photos; exit code 1 above 120 ms."""
+    from tools.bench.pop import bench
+
+    raise typer.Exit(bench(count=count, rounds=rounds, as_json=as_json))
+
+
 @bench_app.command("acr")
 def bench_acr(
     count: Annotated[int, typer.Option(min=20, help="Requests at the fixed rate.")] = 200,

@@ -7,12 +7,15 @@ import numpy as np
 
 from gateway.imaging.screen.quad import ordered
 from tools.phantoms import screen_optics as optics
-from tools.phantoms.screen_pose import pose, project, rectangle
+from tools.phantoms.screen_pose import acceptable, pose, project, rectangle
 from tools.phantoms.screen_room import clouds, fingers, polygon, room, stand_and_bezel
+from tools.phantoms.screen_seen import seen_area
 from tools.phantoms.screen_viewer import display, other_screen
 
 Generator = np.random.Generator
 
+TRIES = 60
+"""Photos after which a radiograph is taken for one that cannot be shown."""
 FRAMES = (4 / 3, 4 / 3, 3 / 4, 3 / 4, 16 / 9, 9 / 16, 1.0)
 """Width / height of phone photos."""
 
@@ -23,7 +26,7 @@ class ScreenPhoto(NamedTuple):
     picture: np.ndarray
     """uint8 (rows, columns, 3), BGR."""
     corners: np.ndarray
-    """float32 (4, 2), continuous pixels: TL, TR, BR, BL of the radiograph as far as its sides are seen."""
+    """float32 (4, 2), continuous pixels: TL, TR, BR, BL of the radiograph, see `screen_seen`."""
     homography: np.ndarray
     """float64 (3, 3): from the radiograph's pixels, continuous, to the photo's."""
     focal_px: float
@@ -34,7 +37,7 @@ class ScreenPhoto(NamedTuple):
 def screen_photo(
     rng: Generator, radiograph: np.ndarray, *, long_side_px: int = 640, turn: bool = True
 ) -> ScreenPhoto:
-    """Photograph a radiograph on a screen.
+    """Photograph a radiograph on a screen, again and again until the photo shows where the film ends.
 
     Parameters
     ----------
@@ -46,25 +49,45 @@ def screen_photo(
         Longer side of the photo.
     turn
         Let a few photos lie on their side, as those of phones that lost their orientation do.
+
+    Raises
+    ------
+    ValueError
+        No photo showed it.
     """
+    for _ in range(TRIES):
+        photo = _attempt(rng, radiograph, long_side_px)
+        if photo is not None:
+            return turned(photo, 1 if rng.random() < 0.5 else 3) if turn and rng.random() < 0.06 else photo
+    raise ValueError(f"in {TRIES} photos a side of this radiograph could not be seen")
+
+
+def _attempt(rng: Generator, radiograph: np.ndarray, long_side_px: int) -> ScreenPhoto | None:
+    """Take one photo; None where it does not show where the film ends, or not enough of it."""
     width, height = _frame(rng, long_side_px)
-    shown = display(rng, radiograph, long_side_px=int(long_side_px * rng.uniform(0.6, 0.95)))
-    left, top, right, bottom = shown.area
-    aspect = (right - left) / (bottom - top)
-    view = pose(rng, aspect, width, height)
+    screen = display(rng, radiograph, long_side_px=int(long_side_px * rng.uniform(0.6, 0.95)))
+    left, top, right, bottom = screen.shown
+    view = pose(rng, (right - left) / (bottom - top), width, height)
     # From pixels of the screen to its plane, where the visible film is 1 high around the origin.
     unit = 1 / (bottom - top)
     to_plane = np.array(
         [[unit, 0, -(left + right) / 2 * unit], [0, unit, -(top + bottom) / 2 * unit], [0, 0, 1]]
     )
     to_photo = view.matrix @ to_plane
-    picture, lens = photograph(rng, shown.screen, to_photo, (width, height), view.focal_px)
-    corners = lens.distort(project(to_photo, rectangle(left, top, right, bottom)))
+    picture, lens = photograph(rng, screen.screen, to_photo, (width, height), view.focal_px)
+
+    def bent(points: np.ndarray) -> np.ndarray:
+        return lens.distort(project(to_photo, points))
+
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    area = seen_area(grey, bent, screen.shown, screen.viewport)
+    if area is None or not acceptable(project(to_photo, rectangle(*area)), width, height):
+        return None
     film = rectangle(0, 0, radiograph.shape[1], radiograph.shape[0])
-    bent = lens.distort(project(to_photo @ shown.film, film))
-    homography = cv2.getPerspectiveTransform(film.astype(np.float32), bent.astype(np.float32))
-    photo = ScreenPhoto(picture, corners.astype(np.float32), homography, view.focal_px, float(aspect))
-    return turned(photo, 1 if rng.random() < 0.5 else 3) if turn and rng.random() < 0.06 else photo
+    there = bent(project(screen.film, film))
+    homography = cv2.getPerspectiveTransform(film.astype(np.float32), there.astype(np.float32))
+    aspect = float((area[2] - area[0]) / (area[3] - area[1]))
+    return ScreenPhoto(picture, bent(rectangle(*area)).astype(np.float32), homography, view.focal_px, aspect)
 
 
 def turned(photo: ScreenPhoto, quarters: int) -> ScreenPhoto:

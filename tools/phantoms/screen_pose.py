@@ -64,7 +64,7 @@ def pose(rng: Generator, aspect: float, width: int, height: int) -> Pose:
     largest = AREA[1]
     for _ in range(200):
         candidate = _candidate(rng, aspect, rng.uniform(AREA[0], largest), focal, (width, height))
-        if _acceptable(candidate.project(corners), width, height):
+        if acceptable(candidate.project(corners), width, height):
             return candidate
         largest = max(0.98 * largest, 0.2)
     return _candidate(rng, aspect, 0.15, focal, (width, height), steady=True)
@@ -92,7 +92,8 @@ def _candidate(
     return Pose(camera @ plane, focal)
 
 
-def _acceptable(corners: np.ndarray, width: int, height: int) -> bool:
+def acceptable(corners: np.ndarray, width: int, height: int) -> bool:
+    """Tell whether corners, before the lens bends them, keep the bounds of `pose`."""
     share = corners / (width, height)
     outside = ((share < 0) | (share > 1)).any(1).sum()
     filled = signed_area(corners) / (width * height)

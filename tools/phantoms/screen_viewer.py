@@ -17,9 +17,9 @@ WORDS = (
     "File", "Edit", "View", "Tools", "Measure", "Study", "Max", "Bella", "Luna", "DV", "12:41", "R", "L",
 )  # fmt: skip
 SEEN = 22
-"""Grey levels by which a side of the film must stand out from what surrounds it."""
+"""Grey levels by which most films are windowed to stand out from what surrounds them."""
 SEEN_SHARE = 0.35
-"""Share of a side that must do so; an unseen side is where the viewport ends."""
+"""Share of each side that must do so."""
 
 
 class Display(NamedTuple):
@@ -29,8 +29,10 @@ class Display(NamedTuple):
     """uint8 (rows, columns, 3), BGR, the emitting area."""
     film: np.ndarray
     """float64 (3, 3): from pixels of the radiograph to pixels of the screen, continuous."""
-    area: np.ndarray
-    """float64 (4,): left, top, right, bottom of the radiograph as far as one can see its sides."""
+    shown: np.ndarray
+    """float64 (4,): left, top, right, bottom of the radiograph as far as its viewport shows it."""
+    viewport: np.ndarray
+    """float64 (4,): the same of the viewport."""
 
 
 def display(rng: Generator, radiograph: np.ndarray, *, long_side_px: int) -> Display:
@@ -55,11 +57,10 @@ def display(rng: Generator, radiograph: np.ndarray, *, long_side_px: int) -> Dis
     screen[top:bottom, left:right] = background
     visible, film = _clip(box, viewport), _film_to_screen(radiograph, box)
     _show(rng, screen, radiograph, box, viewport)
-    area = _seen_area(screen, visible, viewport)
     _annotate(rng, screen, viewport)
     if rng.random() < 0.6:
         cv2.rectangle(screen, (left - 1, top - 1), (right, bottom), _grey(rng, 30, 200), 1)
-    return Display(screen, film, np.array(area, np.float64))
+    return Display(screen, film, np.array(visible, np.float64), np.array(viewport, np.float64))
 
 
 def other_screen(rng: Generator, width: int, height: int) -> np.ndarray:
@@ -126,7 +127,7 @@ def _show(rng: Generator, screen: np.ndarray, radiograph: np.ndarray, box: Box, 
     for floor in floors[: 3 if rng.random() < 0.93 else 1]:
         levels = np.clip(floor + np.arange(256) * (white - floor) / 255, 0, 255).astype(np.uint8)
         screen[top:bottom, left:right] = cv2.LUT(shown, levels)[..., np.newaxis]
-        if _seen_area(screen, visible, viewport) == visible:
+        if _stands_out(screen, visible, viewport):
             return
 
 
@@ -142,8 +143,8 @@ def _resize(image: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(cv2.resize(image, (width, height), interpolation=method))
 
 
-def _seen_area(screen: np.ndarray, film: Box, viewport: Box) -> Box:
-    """Take the film's side where one can see it, the viewport's where one cannot."""
+def _stands_out(screen: np.ndarray, film: Box, viewport: Box) -> bool:
+    """Tell whether each side of the film differs from the viewport's background beyond it."""
     grey, gap = screen[..., 1].astype(np.int16), 3
     left, top, right, bottom = film
     rows, columns = slice(top, bottom), slice(left, right)
@@ -153,8 +154,7 @@ def _seen_area(screen: np.ndarray, film: Box, viewport: Box) -> Box:
         (right + gap < viewport[2], (rows, right - gap), (rows, right + gap)),
         (bottom + gap < viewport[3], (bottom - gap, columns), (bottom + gap, columns)),
     )
-    unseen = [apart and not _differ(grey[inner], grey[outer]) for apart, inner, outer in sides]
-    return _box(np.where(unseen, viewport, film))
+    return all(_differ(grey[inner], grey[outer]) for apart, inner, outer in sides if apart)
 
 
 def _differ(inner: np.ndarray, outer: np.ndarray) -> bool:

@@ -1,20 +1,34 @@
-"""What the folds of the corner network say together: is this a photo of a screen, and where is it."""
+"""Where the screen is in a picture: a look at all of it, then closer ones at what that took for the film."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from gateway.imaging.letterbox import placement
+from gateway.imaging.screen.classical import classical_quad
 from gateway.imaging.screen.quad import AREA_MAX, fault_of, ordered, signed_area
-from gateway.imaging.screen.refine import classical_quad, refined
+from gateway.imaging.screen.sides import fitted
+from gateway.imaging.screen.view import view_of
 from gateway.imaging.vhs.folds import MIN_FOLDS, consensus
+from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
 
 PHOTO_FROM = 0.5
-"""Mean probability from which a picture counts as a photo of a screen."""
+"""Probability from which a picture counts as a photo of a screen."""
+LOOK_FROM = 0.02
+"""Mean probability of the folds below which there is no closer look."""
 PEAK_MIN = 0.35
-"""Mean share of the heatmaps around their highest cell, below which the network does not know."""
-SPREAD_MAX = 0.02
-"""Standard deviation of the folds' corners, per axis, in long sides of the picture."""
+"""Mean share of the heatmaps around their highest cell, below which the corner network does not know."""
+LOOKS = 2
+"""Closer looks: the second one is through what the first one found, and sees it from the middle."""
+CERTAINTY_MIN = 0.1
+"""Of the least certain side."""
+
+NO_PHOTO = "not a photo of a screen"
+
+Network = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+"""Runs a graph; arrays by tensor name both ways, batch axis first."""
 
 
 class Found(NamedTuple):
@@ -27,35 +41,77 @@ class Found(NamedTuple):
     screen: np.ndarray
     """float32 (K,), logits, above 0 for a photo of a screen."""
 
+    def coarse(self, width: int, height: int) -> "Coarse | str":
+        """Give what the folds say together of a picture's corners; with too few answers a fault."""
+        answered = self.corners[np.isfinite(self.corners).all((1, 2))].astype(np.float64)
+        if len(answered) < MIN_FOLDS:
+            return f"{len(answered)} folds answered, expected at least {MIN_FOLDS}"
+        each = placement(width, height, INPUT_SIZE_PX).to_picture(answered * INPUT_SIZE_PX)
+        spread = float(np.sqrt((each / max(width, height)).var(0).mean(1)).mean())
+        return Coarse(ordered(consensus(each)), spread, float(np.nanmean(self.peaks)))
+
+
+class Coarse(NamedTuple):
+    """Corners by the corner network."""
+
+    corners: np.ndarray
+    """float64 (4, 2), TL, TR, BR, BL in continuous pixels of the picture."""
+    spread: float
+    """Standard deviation of the folds, per axis, in long sides of the picture."""
+    peak: float
+    """Mean share of the heatmaps around their highest cell."""
+
 
 class Screen(NamedTuple):
     """Where the screen lies in a picture, if it is a photo of one."""
 
     probability: float
-    """Of a photo of a screen: mean of the folds."""
+    """Of a photo of a screen."""
     is_photo: bool
     """Probability and area say so; the picture itself is the radiograph where they do not."""
     corners: np.ndarray
     """float64 (4, 2), TL, TR, BR, BL in continuous pixels of the picture."""
-    spread: float
-    """Of the folds, in long sides of the picture."""
-    peak: float
+    certainty: float
+    """Of the least certain side, 0 to 1."""
     fault: str | None
     """Why the corners cannot be used; None where they can."""
 
     def to_json(self) -> dict[str, Any]:
         """Give the document that the pipeline answers with."""
-        return {
-            "probability": self.probability,
-            "is_photo": self.is_photo,
-            "corners": self.corners.tolist() if self.fault is None else None,
-            "spread": self.spread,
-            "peak": self.peak,
-            "fault": self.fault,
-        }
+        return {**self._asdict(), "corners": self.corners.tolist() if self.fault is None else None}
 
 
-def locate(picture: np.ndarray, found: Found, side: int) -> Screen:
+class Outline(NamedTuple):
+    """A film as a closer look shows it."""
+
+    corners: np.ndarray
+    """float64 (4, 2), TL, TR, BR, BL in continuous pixels of the picture."""
+    certainty: np.ndarray
+    """float64 (4,), of the top, right, bottom and left side, 0 to 1."""
+    screen: float
+    """Logit of a photo of a screen."""
+
+
+def look(picture: np.ndarray, corners: np.ndarray, sides: Network) -> Outline:
+    """Look at what corners enclose and at what is around it, and tell the film's sides.
+
+    Parameters
+    ----------
+    picture
+        uint8 (rows, columns), upright.
+    corners
+        (4, 2), TL, TR, BR, BL in continuous pixels, convex.
+    sides
+        The network of `screen_sides`.
+    """
+    view = view_of(picture, corners)
+    outputs = sides({"view": view.square[np.newaxis]})
+    found = fitted(outputs["side_places"][0])
+    moved = cv2.perspectiveTransform(found.corners[np.newaxis], view.to_picture)[0]
+    return Outline(moved, found.certainty, float(outputs["view_screen"][0]))
+
+
+def locate(picture: np.ndarray, found: Found, sides: Network) -> Screen:
     """Find the screen in a picture.
 
     Parameters
@@ -63,23 +119,21 @@ def locate(picture: np.ndarray, found: Found, side: int) -> Screen:
     picture
         uint8 (rows, columns), upright.
     found
-        The network's output for it.
-    side
-        Of the network's input in pixels.
+        The corner network's output for it.
+    sides
+        The network of `screen_sides`.
     """
     rows, columns = picture.shape
     probability = probability_of(found.screen)
-    answered = found.corners[np.isfinite(found.corners).all((1, 2))].astype(np.float64)
-    if len(answered) < MIN_FOLDS:
-        silent = f"{len(answered)} folds answered, expected at least {MIN_FOLDS}"
-        return Screen(probability, probability >= PHOTO_FROM, np.zeros((4, 2)), 1.0, 0.0, silent)
-    each = placement(columns, rows, side).to_picture(answered * side)
-    spread = float(np.sqrt((each / max(rows, columns)).var(0).mean(1)).mean())
-    peak = float(np.nanmean(found.peaks))
-    coarse = ordered(consensus(each))
-    corners, fault = _exact(picture, coarse, spread, peak)
-    photo = probability >= PHOTO_FROM and signed_area(corners) <= AREA_MAX * rows * columns
-    return Screen(probability, photo, corners, spread, peak, fault)
+    coarse = found.coarse(columns, rows)
+    if isinstance(coarse, str):
+        return Screen(probability, probability >= PHOTO_FROM, np.zeros((4, 2)), 0.0, coarse)
+    start = _start(picture, coarse)
+    if probability < LOOK_FROM:
+        return Screen(probability, False, start, 0.0, NO_PHOTO)
+    if fault := fault_of(start, columns, rows):
+        return Screen(probability, probability >= PHOTO_FROM, start, 0.0, fault)
+    return _looked(picture, start, probability, sides)
 
 
 def probability_of(logits: np.ndarray) -> float:
@@ -90,19 +144,22 @@ def probability_of(logits: np.ndarray) -> float:
     return float(np.mean(1 / (1 + np.exp(-finite.clip(-60, 60)))))
 
 
-def _exact(
-    picture: np.ndarray, coarse: np.ndarray, spread: float, peak: float
-) -> tuple[np.ndarray, str | None]:
-    """Refine the corners; where the heatmaps are flat, look for them without the network."""
+def _start(picture: np.ndarray, coarse: Coarse) -> np.ndarray:
+    """Give the corners to look through first; where the heatmaps are flat, those that edges enclose."""
+    classical = classical_quad(picture) if coarse.peak < PEAK_MIN else None
+    return coarse.corners if classical is None else classical
+
+
+def _looked(picture: np.ndarray, start: np.ndarray, probability: float, sides: Network) -> Screen:
+    """Look closer, each time through what was found before."""
     rows, columns = picture.shape
-    if peak < PEAK_MIN:
-        classical = classical_quad(picture)
-        if classical is None:
-            return coarse, f"mean peak {peak:.2f}, and no quadrilateral of edges"
-        return refined(picture, classical), None
-    exact = refined(picture, coarse)
-    if spread > SPREAD_MAX:
-        return exact, f"spread of the folds {spread:.3f}, expected at most {SPREAD_MAX}"
-    if fault := fault_of(coarse, columns, rows):
-        return coarse, fault
-    return (exact if fault_of(exact, columns, rows) is None else coarse), None
+    outline = look(picture, start, sides)
+    for _ in range(LOOKS - 1):
+        if fault_of(outline.corners, columns, rows) is None:
+            outline = look(picture, outline.corners, sides)
+    fault = fault_of(outline.corners, columns, rows)
+    certainty = float(outline.certainty.min())
+    if fault is None and certainty < CERTAINTY_MIN:
+        fault = f"a side that is {certainty:.2f} certain, expected at least {CERTAINTY_MIN}"
+    photo = probability >= PHOTO_FROM and signed_area(outline.corners) <= AREA_MAX * rows * columns
+    return Screen(probability, photo, outline.corners, certainty, fault)

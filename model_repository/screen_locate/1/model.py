@@ -1,4 +1,4 @@
-"""The folds' corners to exact ones, and what is wrong with the frame."""
+"""Where the screen is, in pixels of the file, and what is wrong with the frame."""
 
 import json
 
@@ -12,5 +12,11 @@ class TritonPythonModel:
     def execute(self, requests):
         return respond(requests, self._answer)
 
-    def _answer(self, header, quality, **tensors):
-        return {"screen": text(describe(header=json.loads(header[0]), quality=bool(quality[0]), **tensors))}
+    def _answer(self, picture, header, located, quality):
+        document = describe(
+            picture=picture,
+            header=json.loads(header[0]),
+            located=json.loads(located[0]),
+            quality=bool(quality[0]),
+        )
+        return {"screen": text(document)}

@@ -12,6 +12,11 @@ class TritonPythonModel:
     def execute(self, requests):
         return respond(requests, self._answer)
 
-    def _answer(self, header, **tensors):
-        film = straighten(header=json.loads(header[0]), **tensors)
+    def _answer(self, picture, letterbox, header, located):
+        film = straighten(
+            picture=picture,
+            letterbox=letterbox,
+            header=json.loads(header[0]),
+            located=json.loads(located[0]),
+        )
         return {"picture": film.picture, "letterbox": film.letterbox, "header": text(film.header)}

@@ -1,85 +1,93 @@
 import json
 
+import cv2
 import numpy as np
 import pytest
 
-from gateway.imaging.letterbox import placement
-from gateway.imaging.screen.locate import Found, locate
-from tests.imaging.screen.test_refine import CORNERS, screen
-
-SIDE = 512
+from gateway.imaging.screen.locate import locate
+from gateway.imaging.screen.sides import SIDES
+from tests.imaging.screen.drawn import CORNERS, found, ridges, screen, sides
 
 
-def found(
-    corners: np.ndarray = CORNERS, *, spread: float = 0.0, peak: float = 0.9, logit: float = 4.0
-) -> Found:
-    """Give what the network would say of a picture of 1200 by 900 pixels; `spread` in its long sides."""
-    square = placement(1200, 900, SIDE).to_square(corners) / SIDE
-    noise = np.random.default_rng(3).normal(0, spread, (5, 4, 2))
-    folds = (square + noise).astype(np.float32)
-    return Found(folds, np.full((5, 4), peak, np.float32), np.full(5, logit, np.float32))
+def never(inputs):
+    raise AssertionError("the closer look was not wanted")
 
 
 def test_a_screen_is_found_to_the_pixel():
-    result = locate(screen(), found(CORNERS + 4.0), SIDE)
+    result = locate(screen(), found(CORNERS + 4.0), sides())
     assert result.is_photo
     assert result.fault is None
-    assert abs(result.corners - CORNERS).max() < 0.6
-    assert result.probability == pytest.approx(1 / (1 + np.exp(-4)))
+    assert abs(result.corners - CORNERS).max() < 1.0
+    assert result.certainty > 0.5
+
+
+def test_a_side_far_off_is_brought_back():
+    coarse = CORNERS.copy()
+    coarse[[1, 2], 0] += 90  # an eighth of the film's width
+    result = locate(screen(), found(coarse), sides())
+    assert abs(result.corners - CORNERS).max() < 1.0
 
 
 def test_one_fold_alone_cannot_move_a_corner():
     folds = found()
     folds.corners[2] += 0.2
-    result = locate(screen(), folds._replace(peaks=np.full((5, 4), 0.9, np.float32)), SIDE)
-    assert abs(result.corners - CORNERS).max() < 0.6
+    result = locate(screen(), folds, sides())
+    assert abs(result.corners - CORNERS).max() < 1.0
 
 
-def test_below_half_probability_it_is_no_photo():
-    assert not locate(screen(), found(logit=-0.01), SIDE).is_photo
-    assert locate(screen(), found(logit=0.01), SIDE).is_photo
+def test_what_is_surely_no_photo_is_not_looked_at_again():
+    result = locate(screen(), found(logit=-6.0), never)
+    assert not result.is_photo
+    assert result.to_json()["corners"] is None
 
 
 def test_a_picture_that_fills_the_frame_is_the_radiograph_itself():
     whole = np.array([[2.0, 2], [1198, 2], [1198, 898], [2, 898]])
-    assert not locate(np.zeros((900, 1200), np.uint8), found(whole), SIDE).is_photo
+    assert not locate(screen(whole), found(whole), sides()).is_photo
 
 
-def test_where_heatmaps_are_flat_edges_decide():
-    result = locate(screen(), found(CORNERS + 60.0, peak=0.1), SIDE)
+def test_where_heatmaps_are_flat_edges_decide_where_to_look():
+    result = locate(screen(), found(CORNERS - 160.0, peak=0.1), sides())
     assert result.fault is None
-    assert abs(result.corners - CORNERS).max() < 3
+    assert abs(result.corners - CORNERS).max() < 1.0
 
 
-@pytest.mark.parametrize(
-    ("unsure", "fault"), [({"peak": 0.1}, "mean peak 0.10"), ({"spread": 0.05}, "spread")]
-)
-def test_unsure_without_edges_there_are_no_corners(unsure, fault):
-    result = locate(np.zeros((900, 1200), np.uint8), found(**unsure), SIDE)
-    assert fault in result.fault
+def test_where_the_sides_are_not_seen_there_are_no_corners():
+    blind = sides(lambda view: np.zeros((SIDES, 64, 256), np.float32))
+    result = locate(screen(), found(), blind)
+    assert "certain" in result.fault
     assert result.to_json()["corners"] is None
-
-
-def test_folds_that_disagree_are_not_believed_even_where_there_are_edges():
-    assert "expected at most 0.02" in locate(screen(), found(spread=0.05), SIDE).fault
+    assert result.is_photo
 
 
 def test_an_impossible_quadrilateral_is_named():
-    result = locate(screen(), found(CORNERS[0] + (CORNERS - CORNERS[0]) * 0.2), SIDE)
-    assert result.fault is not None
+    result = locate(screen(), found(CORNERS[0] + (CORNERS - CORNERS[0]) * 0.2), never)
     assert "expected at least 8%" in result.fault
+
+
+def test_lines_that_make_no_rectangle_are_not_believed():
+    crossed = ridges(np.array([[150.0, 150], [200, 200], [100, 100], [50, 50]]))
+    result = locate(screen(), found(), sides(lambda view: crossed))
+    assert "convex" in result.fault
 
 
 def test_too_few_folds_give_no_corners_and_no_photo():
     folds = found()
     folds.corners[:3] = np.nan
     folds.screen[:3] = np.nan
-    result = locate(screen(), folds, SIDE)
+    result = locate(screen(), folds, never)
     assert not result.is_photo
     assert result.fault == "2 folds answered, expected at least 3"
 
 
 def test_the_document_is_json():
-    document = json.loads(json.dumps(locate(screen(), found(), SIDE).to_json(), allow_nan=False))
+    document = json.loads(json.dumps(locate(screen(), found(), sides()).to_json(), allow_nan=False))
     assert np.array(document["corners"]).shape == (4, 2)
     assert document["is_photo"] is True
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_corners_follow_the_resolution(scale):
+    picture = cv2.resize(screen(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    result = locate(picture, found(CORNERS + 4.0), sides())
+    assert abs(result.corners / scale - CORNERS).max() < 1.2

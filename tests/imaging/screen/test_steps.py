@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from gateway.imaging.screen.locate import locate
 from gateway.imaging.screen.quad import jaccard
 from gateway.imaging.screen.steps import describe, straighten
 from gateway.imaging.vhs.assessment import View
 from gateway.imaging.vhs.network_input import network_input
-from tests.imaging.screen.test_locate import CORNERS, found, screen
+from tests.imaging.screen.drawn import CORNERS, found, screen, sides
 
 HEADER = {
     "width": 1200,
@@ -17,15 +18,9 @@ HEADER = {
 }
 
 
-def tensors(**options):
-    folds = found(**options)
-    return {
-        "picture": screen(),
-        "header": HEADER,
-        "fold_corners": folds.corners,
-        "fold_corner_peaks": folds.peaks,
-        "fold_screen": folds.screen,
-    }
+def tensors(corners=CORNERS, logit=4.0):
+    located = locate(screen(), found(corners, logit=logit), sides(logit=logit))
+    return {"picture": screen(), "header": HEADER, "located": located.to_json()}
 
 
 def straightened(**options):

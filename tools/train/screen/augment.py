@@ -44,7 +44,7 @@ def _example(rng: Generator, square: np.ndarray, corners: np.ndarray) -> tuple[n
     square = np.ascontiguousarray(square)
     if rng.random() < 0.6:
         square, corners = _moved(rng, square, corners)
-    return _lit(rng, square), corners
+    return lit(rng, square), corners
 
 
 def _moved(rng: Generator, square: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +58,7 @@ def _moved(rng: Generator, square: np.ndarray, corners: np.ndarray) -> tuple[np.
     return cv2.warpAffine(square, half, (SIDE, SIDE), flags=cv2.INTER_LINEAR), moved / SIDE
 
 
-def _lit(rng: Generator, square: np.ndarray) -> np.ndarray:
+def lit(rng: Generator, square: np.ndarray) -> np.ndarray:
     """Change contrast, sharpness and noise; hide a part."""
     if rng.random() < 0.6:
         curve = (np.arange(256) / 255) ** (2 ** rng.normal(0, 0.5)) * rng.uniform(0.75, 1.15)

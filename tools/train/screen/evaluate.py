@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from gateway.imaging.screen.aspect import aspect_factor
 from gateway.imaging.screen.locate import Found, Screen, locate
 from gateway.imaging.screen.quad import jaccard, shape_of
 from gateway.imaging.screen.rectify import rectified_size
-from gateway.imaging.vhs.network_input import INPUT_SIZE_PX, network_input
+from gateway.imaging.vhs.network_input import network_input
+from gateway.triton.networks import Network
 from tools.phantoms.screen_films import direct_radiograph, films, varied
 from tools.phantoms.screen_photo import ScreenPhoto, screen_photo, screenless_photo
 
@@ -20,29 +20,31 @@ PHOTO_PX = 1280
 OUTPUTS = ["fold_corners", "fold_corner_peaks", "fold_screen"]
 
 
-class Corners:
-    """The exported graph with the steps after it, on one thread.
+class Screens:
+    """Both exported graphs with the steps after them, on one thread.
 
     Parameters
     ----------
-    path
-        The `.onnx` file.
+    corners, sides
+        The `.onnx` files of `screen_corners` and `screen_sides`.
     """
 
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    def __init__(self, corners: Path, sides: Path) -> None:
+        self._corners, self._sides = Network(corners, threads=1), Network(sides, threads=1)
 
     def found(self, grey: np.ndarray) -> Found:
-        """Run the network on a grey picture."""
-        outputs = self._session.run(OUTPUTS, {"letterbox": network_input(grey)[np.newaxis]})
-        return Found(*(output[0] for output in outputs))
+        """Run the corner network on a grey picture."""
+        return corners_found(self._corners, grey)
 
     def screen(self, grey: np.ndarray) -> Screen:
         """Find the screen in a grey picture, as the pipeline does."""
-        return locate(grey, self.found(grey), INPUT_SIZE_PX)
+        return locate(grey, self.found(grey), self._sides.run)
+
+
+def corners_found(network: Network, grey: np.ndarray) -> Found:
+    """Run a corner network on a grey picture."""
+    outputs = network.run({"letterbox": network_input(grey)[np.newaxis]})
+    return Found(*(outputs[name][0] for name in OUTPUTS))
 
 
 class Judged(NamedTuple):
@@ -59,26 +61,26 @@ def grey_of(picture: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
 
 
-def judged_photos(corners: Corners, seed: int, count: int, bank: Sequence[np.ndarray]) -> list[Judged]:
+def judged_photos(screens: Screens, seed: int, count: int, bank: Sequence[np.ndarray]) -> list[Judged]:
     """Judge photos of screens of unseen scenes with unseen films."""
     rng = np.random.default_rng([seed, 3])
     judged = []
     for _ in range(count):
         drawn = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
         photo = drawn._replace(picture=grey_of(drawn.picture))
-        screen = corners.screen(photo.picture)
+        screen = screens.screen(photo.picture)
         judged.append(Judged(photo, screen, jaccard(screen.corners, photo.corners)))
     return judged
 
 
-def figures(path: Path, seed: int, count: int) -> dict[str, Any]:
-    """Judge a graph on `count` photos of screens, as many direct radiographs and a third of other photos."""
-    corners, bank = Corners(path), films(seed, max(8, min(count // 10, 120)))
-    judged = judged_photos(corners, seed, count, bank)
+def figures(screens: Screens, seed: int, count: int) -> dict[str, Any]:
+    """Judge `count` photos of screens, twice as many direct radiographs and a third of other photos."""
+    bank = films(seed, max(8, min(count // 10, 120)))
+    judged = judged_photos(screens, seed, count, bank)
     rng = np.random.default_rng([seed, 4])
-    direct = [corners.screen(direct_radiograph(rng, bank)) for _ in range(count)]
+    direct = [screens.screen(direct_radiograph(rng, bank)) for _ in range(2 * count)]
     others = [
-        corners.screen(grey_of(screenless_photo(rng, long_side_px=640))) for _ in range(max(count // 3, 1))
+        screens.screen(grey_of(screenless_photo(rng, long_side_px=640))) for _ in range(max(count // 3, 1))
     ]
     return {
         "photos": count,

@@ -4,46 +4,46 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from gateway.imaging.screen.steps import straighten
 from gateway.imaging.vhs.assessment import View, assess
 from gateway.imaging.vhs.folds import Folds
 from gateway.imaging.vhs.network_input import network_input
 from gateway.imaging.vhs.result import PERSPECTIVE_FAILED, Assessment
+from gateway.triton.networks import Network
 from tools.phantoms.canine_thorax import canine_thorax
 from tools.phantoms.screen_photo import screen_photo
-from tools.train.screen.evaluate import PHOTO_PX, Corners, grey_of
+from tools.train.screen.evaluate import PHOTO_PX, Screens, grey_of
 
 OUTPUTS = ["fold_landmarks", "fold_peaks", "fold_validity"]
 
 
 class Pipeline:
-    """Both networks with the steps between and after them, as the `vhs` ensemble has them.
+    """The networks with the steps between and after them, as the `vhs` ensemble has them.
 
     Parameters
     ----------
-    corners, landmarks
-        The `.onnx` files of `screen_corners` and `vhs_landmarks`.
+    screens
+        Both networks that find screens.
+    landmarks
+        The `.onnx` file of `vhs_landmarks`.
     """
 
-    def __init__(self, corners: Path, landmarks: Path) -> None:
-        self._corners = Corners(corners)
-        self._landmarks = onnxruntime.InferenceSession(str(landmarks), providers=["CPUExecutionProvider"])
+    def __init__(self, screens: Screens, landmarks: Path) -> None:
+        self._screens = screens
+        self._landmarks = Network(landmarks, threads=1)
 
     def assess(self, grey: np.ndarray) -> Assessment:
         """Assess a grey picture."""
-        found = self._corners.found(grey)
         film = straighten(
             picture=grey,
             letterbox=network_input(grey),
             header={"width": grey.shape[1], "height": grey.shape[0], "focal_35mm_mm": None},
-            fold_corners=found.corners,
-            fold_corner_peaks=found.peaks,
-            fold_screen=found.screen,
+            located=self._screens.screen(grey).to_json(),
         )
-        outputs = self._landmarks.run(OUTPUTS, {"letterbox": film.letterbox[np.newaxis]})
-        return assess(Folds(*(output[0] for output in outputs)), View.from_header(film.header))
+        outputs = self._landmarks.run({"letterbox": film.letterbox[np.newaxis]})
+        folds = Folds(*(outputs[name][0] for name in OUTPUTS))
+        return assess(folds, View.from_header(film.header))
 
 
 def vhs_figures(pipeline: Pipeline, seed: int, count: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Train the corner network: one start on all photos, then five folds apart."""
+"""Train the corner network, one start and then five folds apart, and the sides' network on what it finds."""
 
 import copy
 import json
@@ -24,6 +24,9 @@ FOLDS = 5
 BATCH = 32
 HELD_OUT_SEED = 1_000_003
 """Added to the seed of what is only judged."""
+SIDES_SEED = 5_500_000
+"""Added to the seed of the photos for the sides' network: on those that the corner network learnt from, it
+errs less than it will."""
 
 
 class Effort(NamedTuple):
@@ -34,10 +37,13 @@ class Effort(NamedTuple):
     start_steps: int = 3_000
     fold_steps: int = 1_500
     rate: float = 2e-3
+    side_photos: int = 8_000
+    """Larger ones, for the sides' network."""
+    side_steps: int = 6_000
 
 
 def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None:
-    """Render photos, train on them and write `model.onnx` and `figures.json`.
+    """Render photos, train on them and write `model.onnx`, `sides.onnx` and `figures.json`.
 
     Parameters
     ----------
@@ -57,9 +63,12 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
         import torch
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
-    from tools.train.screen.evaluate import figures
-    from tools.train.screen.export import export
+    from tools.train.screen.evaluate import Screens, figures
+    from tools.train.screen.export import export, export_sides
     from tools.train.screen.networks import CornerNetwork, FiveFolds
+    from tools.train.screen.side_network import SideNetwork
+    from tools.train.screen.side_training import fit_sides
+    from tools.train.screen.side_views import coarse_of, render_photos
 
     effort = effort or Effort()
     torch.manual_seed(seed)
@@ -67,9 +76,12 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     pool = render(seed, effort.photos)
     start = fit(CornerNetwork(), pool, np.arange(effort.photos), seed, effort.start_steps, effort.rate)
     folds = [fit_fold(start, pool, seed, fold, effort) for fold in range(FOLDS)]
-    export(FiveFolds(folds), output_dir / "model.onnx")
+    corners, sides = output_dir / "model.onnx", output_dir / "sides.onnx"
+    export(FiveFolds(folds), corners)
+    photos = render_photos(seed + SIDES_SEED, effort.side_photos, coarse_of(corners))
+    export_sides(fit_sides(SideNetwork(), photos, seed, effort.side_steps, effort.rate), sides)
     document: dict[str, Any] = {"seed": seed, "effort": effort._asdict()}
-    document["figures"] = figures(output_dir / "model.onnx", seed + HELD_OUT_SEED, effort.judged)
+    document["figures"] = figures(Screens(corners, sides), seed + HELD_OUT_SEED, effort.judged)
     (output_dir / "figures.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     logger.info("written to %s", output_dir)
 
@@ -90,7 +102,7 @@ def fit(
     rng = np.random.default_rng([seed, 2])
     network = network.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step, steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, steps))
     bfloat16 = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
     for step in range(steps):
         drawn = batch(rng, pool, rng.choice(indices, BATCH))
@@ -108,7 +120,7 @@ def fit(
     return network
 
 
-def _pace(step: int, steps: int) -> float:
+def pace(step: int, steps: int) -> float:
     """Give the learning rate's factor: a short rise, then half a cosine."""
     rise = max(steps // 20, 1)
     if step < rise:
