@@ -15,7 +15,7 @@ from gateway.imaging.screen.steps import describe
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
 from tests.apis.vhs_callers import VALID
 from tests.imaging.picture_files import jpeg
-from tests.imaging.screen.drawn import sides
+from tests.imaging.screen.drawn import agrees, sides
 
 CORNERS = [[137.48, 100.30], [490.50, 81.32], [495.35, 421.38], [154.89, 421.57]]
 """The contract's example, in a photo of 640 by 482 pixels."""
@@ -74,5 +74,5 @@ class FakeScreens:
             np.full((5, 4), 0.9, np.float32),
             np.full(5, self.logits.get(image, 5.0), np.float32),
         )
-        located = locate(picture.pixels, found, sides(logit=5.0)).to_json()
+        located = locate(picture.pixels, found, sides(agrees, logit=5.0)).to_json()
         return describe(picture=picture.pixels, header=picture.header(), located=located, quality=quality)

@@ -54,7 +54,7 @@ def test_most_screens_are_found_where_they_are(instance):
         if answer["corners"]
     ]
     assert len(found) >= 10
-    assert np.median(found) > 0.95
+    assert np.median(found) > 0.97
 
 
 def test_corners_are_in_pixels_of_a_large_file(instance):
@@ -95,4 +95,4 @@ def test_a_photo_is_measured_through_its_screen(instance):
             measured.append(abs(through["vhs"] - direct["vhs"]))
     assert mistaken <= 1  # the card says how often a film is taken for a photo
     assert len(measured) >= 4
-    assert np.median(measured) < 1.0  # the aim is 0.3, which these weights miss: see the card
+    assert np.median(measured) < 0.3  # the aim is that for nine of ten: see the card

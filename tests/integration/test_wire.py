@@ -193,5 +193,5 @@ def test_triton_and_its_stubs_hold_no_secret_in_their_environment(instance):
 def test_tritons_metrics_say_what_runs_each_network(instance):
     with urllib.request.urlopen(f"http://127.0.0.1:{instance.metrics_port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    for model in ("chest_xray_classifier", "screen_corners", "vhs_landmarks"):
+    for model in ("chest_xray_classifier", "screen_corners", "screen_sides", "vhs_landmarks"):
         assert f'radgate_network_runtime{{model="{model}",runtime="cpu"}} 1' in lines

@@ -20,6 +20,9 @@ LOOK_FROM = 0.02
 """Mean probability of the folds below which there is no closer look."""
 PEAK_MIN = 0.35
 """Mean share of the heatmaps around their highest cell, below which the corner network does not know."""
+VIEW_WEIGHT, DOUBT = 0.5, 2.0
+"""The folds' mean logit and this much of the closer looks' must exceed the doubt together: a film that is
+taken for a photo is cut, a photo that is taken for a film is only measured worse."""
 LOOKS = 2
 """Closer looks: the second one is through what the first one found, and sees it from the middle."""
 CERTAINTY_MIN = 0.1
@@ -133,15 +136,17 @@ def locate(picture: np.ndarray, found: Found, sides: Network) -> Screen:
         return Screen(probability, False, start, 0.0, NO_PHOTO)
     if fault := fault_of(start, columns, rows):
         return Screen(probability, probability >= PHOTO_FROM, start, 0.0, fault)
-    return _looked(picture, start, probability, sides)
+    return _looked(picture, start, float(found.screen[np.isfinite(found.screen)].mean()), sides)
 
 
 def probability_of(logits: np.ndarray) -> float:
     """Give the mean probability of the folds that answered; 0 with too few."""
     finite = logits[np.isfinite(logits)].astype(np.float64)
-    if len(finite) < MIN_FOLDS:
-        return 0.0
-    return float(np.mean(1 / (1 + np.exp(-finite.clip(-60, 60)))))
+    return float(np.mean([_probability(each) for each in finite])) if len(finite) >= MIN_FOLDS else 0.0
+
+
+def _probability(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
 
 
 def _start(picture: np.ndarray, coarse: Coarse) -> np.ndarray:
@@ -150,15 +155,17 @@ def _start(picture: np.ndarray, coarse: Coarse) -> np.ndarray:
     return coarse.corners if classical is None else classical
 
 
-def _looked(picture: np.ndarray, start: np.ndarray, probability: float, sides: Network) -> Screen:
-    """Look closer, each time through what was found before."""
+def _looked(picture: np.ndarray, start: np.ndarray, logit: float, sides: Network) -> Screen:
+    """Look closer, each time through what was found before; `logit` is what the folds say of a screen."""
     rows, columns = picture.shape
-    outline = look(picture, start, sides)
-    for _ in range(LOOKS - 1):
-        if fault_of(outline.corners, columns, rows) is None:
-            outline = look(picture, outline.corners, sides)
+    outlines = [look(picture, start, sides)]
+    while len(outlines) < LOOKS and fault_of(outlines[-1].corners, columns, rows) is None:
+        outlines.append(look(picture, outlines[-1].corners, sides))
+    outline = outlines[-1]
     fault = fault_of(outline.corners, columns, rows)
     certainty = float(outline.certainty.min())
+    views = float(np.mean([each.screen for each in outlines]))
+    probability = _probability(logit + VIEW_WEIGHT * views - DOUBT)
     if fault is None and certainty < CERTAINTY_MIN:
         fault = f"a side that is {certainty:.2f} certain, expected at least {CERTAINTY_MIN}"
     photo = probability >= PHOTO_FROM and signed_area(outline.corners) <= AREA_MAX * rows * columns

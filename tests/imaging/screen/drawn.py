@@ -8,7 +8,7 @@ import numpy as np
 from gateway.imaging.letterbox import placement
 from gateway.imaging.screen.locate import Found, Network
 from gateway.imaging.screen.sides import PLACES, SIDES
-from gateway.imaging.screen.view import VIEW_PX
+from gateway.imaging.screen.view import END_PX, START_PX, VIEW_PX
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
 
 CORNERS = np.array([[210.3, 140.8], [1010.6, 105.2], [985.1, 760.4], [240.7, 720.9]])
@@ -57,6 +57,11 @@ def steps_seen(view: np.ndarray) -> np.ndarray:
         sharp = steps[:, part] ** 4
         maps[side, :, part] = sharp / np.maximum(sharp.sum(1, keepdims=True), 1e-9)
     return maps
+
+
+def agrees(view: np.ndarray) -> np.ndarray:
+    """See each side just where the view was looked through."""
+    return ridges(np.array([[START_PX] * 2, [END_PX] * 2, [END_PX] * 2, [START_PX] * 2]))
 
 
 def sides(maps: Callable[[np.ndarray], np.ndarray] = steps_seen, *, logit: float = 4.0) -> Network:

@@ -41,6 +41,15 @@ def test_what_is_surely_no_photo_is_not_looked_at_again():
     assert result.to_json()["corners"] is None
 
 
+@pytest.mark.parametrize(
+    ("folds", "views", "is_photo"), [(2, 4, True), (2, -4, False), (-1, 9, True), (-1, 1, False)]
+)
+def test_folds_and_closer_looks_decide_together_what_is_a_photo(folds, views, is_photo):
+    result = locate(screen(), found(logit=folds), sides(logit=views))
+    assert result.is_photo is is_photo
+    assert (result.probability >= 0.5) is is_photo
+
+
 def test_a_picture_that_fills_the_frame_is_the_radiograph_itself():
     whole = np.array([[2.0, 2], [1198, 2], [1198, 898], [2, 898]])
     assert not locate(screen(whole), found(whole), sides()).is_photo

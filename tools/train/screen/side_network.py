@@ -33,7 +33,7 @@ class SideNetwork(nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         # Channels in sixteens: ONNX Runtime's blocks on CPUs.
-        self.stem = nn.Sequential(convolution(2, 16, 3, 2), convolution(16, 32, 3, 2))
+        self.stem = nn.Sequential(convolution(3, 16, 3, 2), convolution(16, 32, 3, 2))
         self.stage_2 = nn.Sequential(convolution(32, 48, 3, 2), Residual(48))
         self.stage_3 = nn.Sequential(convolution(48, 96, 3, 2), Residual(96), Residual(96))
         self.stage_4 = nn.Sequential(convolution(96, 128, 3, 2), Residual(128), Residual(128))
@@ -48,8 +48,7 @@ class SideNetwork(nn.Module):  # type: ignore[misc]
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
         """Give logits (N, SIDES, PLACES, VIEW_PX + 1), the last one of no side at a place, and (N,)."""
-        # The square root shows steps in the dark, where film and background differ least.
-        full = self.stem(torch.cat([(view - 0.4) * 2.5, (view.clamp(min=0) + 1e-3).sqrt() * 2.5 - 1.2], 1))
+        full = self.stem(_channels(view))
         half = self.stage_2(full)
         quarter = self.stage_3(half)
         eighth = self.stage_4(quarter)
@@ -71,6 +70,19 @@ class SideNetwork(nn.Module):  # type: ignore[misc]
             [absent[:, 0].mean(1), absent[:, 1].mean(2), absent[:, 2].mean(1), absent[:, 3].mean(2)], 1
         )
         return torch.cat([places, none[..., None]], 3)
+
+
+def _channels(view: Tensor) -> Tensor:
+    """Show a view in three ways, (N, 3, VIEW_PX, VIEW_PX): film and background often differ by few levels.
+
+    As it is; by its root, which spreads the dark; and by how far it is from what surrounds it, which shows
+    the slightest step beside the steepest.
+    """
+    grey = view.clamp(min=0)
+    around = nn.functional.avg_pool2d(grey, (1, 9), 1, (0, 4), count_include_pad=False)
+    around = nn.functional.avg_pool2d(around, (9, 1), 1, (4, 0), count_include_pad=False)
+    local = torch.tanh((grey - around) * 12)
+    return torch.cat([(view - 0.4) * 2.5, (grey + 1e-3).sqrt() * 2.5 - 1.2, local * 1.5], 1)
 
 
 def _doubled(features: Tensor) -> Tensor:

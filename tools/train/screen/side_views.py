@@ -144,7 +144,7 @@ def jittered(rng: Generator, corners: np.ndarray) -> np.ndarray:
     shifts = np.where(far, rng.uniform(-0.15, 0.15, 4), rng.normal(0, 0.012, 4))
     left, top, right, bottom = np.array([0, 0, 1, 1]) + shifts
     moved = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    moved += rng.normal(0, rng.choice([0.003, 0.015]), (4, 2))
+    moved += rng.normal(0, rng.choice([0.003, 0.015, 0.06], p=[0.45, 0.4, 0.15]), (4, 2))
     unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     plane = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
     return np.asarray(cv2.perspectiveTransform(moved[np.newaxis], plane)[0])

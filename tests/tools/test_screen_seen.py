@@ -1,0 +1,64 @@
+import cv2
+import numpy as np
+import pytest
+
+from tools.phantoms.screen_seen import CLEAR, HIDDEN, seen_area
+
+FILM, VIEWPORT = np.array([100.0, 80, 300, 240]), np.array([60.0, 80, 340, 280])
+"""The film is as high as its viewport at the top; on the other sides there is background between them."""
+
+
+def photo(film: int = 90, background: int = 40, around: int = 160) -> np.ndarray:
+    """Photograph a screen from straight ahead: one pixel each, uint8 (360, 400)."""
+    picture = np.full((360, 400), around, np.uint8)
+    for level, box in ((background, VIEWPORT), (film, FILM)):
+        left, top, right, bottom = box.astype(int)
+        picture[top:bottom, left:right] = level
+    return picture
+
+
+def seen(picture: np.ndarray, shift: float = 0.0):
+    return seen_area(picture, lambda points: points + shift, FILM, VIEWPORT)
+
+
+def test_where_the_film_stands_out_its_own_sides_count():
+    assert np.array_equal(seen(photo()), FILM)
+
+
+def test_where_it_does_not_it_ends_with_its_viewport():
+    assert np.array_equal(seen(photo(film=40)), VIEWPORT)
+
+
+def test_each_side_is_told_for_itself():
+    picture = photo(film=40)
+    picture[80:240, 296:300] = 90  # a label at the right side
+    assert np.array_equal(seen(picture), [60, 80, 300, 280])
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_a_side_is_seen_where_a_third_of_it_is(share):
+    picture = photo(film=40)
+    picture[80 : 80 + int(160 * share), 290:300] = 90
+    assert seen(picture)[2] == (300 if share > 0.35 else 340)
+
+
+def test_what_is_neither_seen_nor_hidden_is_left_to_nobody():
+    assert seen(photo(film=40 + round((CLEAR + HIDDEN) / 2))) is None
+
+
+@pytest.mark.parametrize("levels", [{"film": 40, "around": 40}, {"film": 160, "background": 90}])
+def test_a_side_that_cannot_be_told_from_anything_is_left_to_nobody(levels):
+    """Nothing shows where the viewport ends; or the film bleeds into what it touches at the top."""
+    assert seen(photo(**levels)) is None
+
+
+def test_a_side_outside_the_frame_is_where_the_film_has_it():
+    picture = photo()[:, :280]
+    assert np.array_equal(seen(picture), FILM)
+
+
+def test_noise_shows_nothing():
+    rng = np.random.default_rng(0)
+    noisy = [(photo(film=40) + rng.normal(0, 6, (360, 400))).clip(0, 255).astype(np.uint8) for _ in range(4)]
+    assert all(np.array_equal(seen(picture), VIEWPORT) for picture in noisy)
+    assert np.array_equal(seen(cv2.GaussianBlur(photo(), (0, 0), 1)), FILM)
