@@ -55,7 +55,9 @@ def test_a_short_training_writes_graphs_of_the_same_contract(small_volumes, tmp_
         written, shipped = (onnx.load(root / graph).graph for root in (tmp_path, SHIPPED))
         for own, other in ((written.input, shipped.input), (written.output, shipped.output)):
             assert [(each.name, each.type) for each in own] == [(each.name, each.type) for each in other]
-        assert {each.op_type for each in written.node} == {each.op_type for each in shipped.node}
+        # Weights that two steps left equal are stored once, and reached through Identity.
+        kinds = [{each.op_type for each in graph.node} - {"Identity"} for graph in (written, shipped)]
+        assert kinds[0] == kinds[1]
 
 
 def test_the_inside_of_a_structure_is_what_a_uniform_volume_gives():
