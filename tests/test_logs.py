@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -213,3 +215,17 @@ def test_a_library_that_repeats_itself_is_cut_short():
     now[0] += logs.REPEAT_SECONDS
     assert said("dbos", "connection lost: %s", "d") == "connection lost: d (and 1 more like it)"
     assert said("dbos", "connection lost: %s", "e") is None
+
+
+def test_what_is_written_leaves_repeats_of_dbos_out():
+    """In a process of its own: the root logger of this one is pytest's."""
+    script = """
+import logging
+from gateway import logs
+logs.configure("INFO")
+for _ in range(3):
+    logging.getLogger("dbos.child").warning("the database is away")
+    logging.getLogger("gateway.jobs").warning("a job waits")
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert (done.stderr.count("the database is away"), done.stderr.count("a job waits")) == (1, 3)

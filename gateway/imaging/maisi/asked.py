@@ -1,12 +1,14 @@
 """What one synthetic volume is to be: the document that the model `maisi` takes."""
 
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gateway.imaging.errors import WrongContent, WrongGeometry
+from gateway.imaging.maisi.labels import BODY_REGIONS, CONTROLLABLE, LABELS
 
 SIDE_MULTIPLE = 32
 """The latent has a quarter of the image's voxels on each axis, and the networks halve it three times."""
@@ -69,5 +71,15 @@ class Asked:
             raise WrongGeometry(f"spacing_mm: expected three positive numbers, came {list(self.spacing_mm)}")
         if not 0 <= self.seed <= MAX_SEED:
             raise WrongContent(f"seed: expected a whole number from 0 to {MAX_SEED}")
+        self._require_known("body_region", self.body_region, BODY_REGIONS)
+        self._require_known("anatomy_list", self.anatomy_list, LABELS)
+        sized = [name for name, _ in self.controllable_anatomy_size]
+        self._require_known("controllable_anatomy_size", sized, CONTROLLABLE)
         if self.num_inference_steps is not None and not 1 <= self.num_inference_steps <= 1000:
             raise WrongContent("num_inference_steps: expected a whole number from 1 to 1000")
+
+    @staticmethod
+    def _require_known(field: str, names: Iterable[str], known: Collection[str]) -> None:
+        for name in names:
+            if name not in known:
+                raise WrongContent(f"{field}: {name!r} is none of the {len(known)} names that there are")

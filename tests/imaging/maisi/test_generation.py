@@ -133,3 +133,12 @@ def test_ends_soon_when_nobody_wants_it(models):
 def test_what_cannot_be_drawn_is_refused(models):
     with pytest.raises(WrongContent, match="Not in the field of view: brain"):
         list(generated(models, anatomy_list=["brain"]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("body_region", ["tail"]), ("anatomy_list", ["livr"]), ("controllable_anatomy_size", [["spleen", 0.5]])],
+)
+def test_names_that_there_are_not_are_named(models, field, value):
+    with pytest.raises(WrongContent, match=rf"^{field}: '\w+' is none of the \d+ names"):
+        list(generated(models, **{field: value}))
