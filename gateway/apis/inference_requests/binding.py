@@ -81,14 +81,14 @@ class Node:
     def word(self, enumeration: Enumeration) -> str:
         """Give a word of an enumeration."""
         try:
-            return enumeration.read(self._value)
+            return enumeration.read(_whole(self._value))
         except NotAWord:
             self._fault(" | ".join(word for word, _ in enumeration.words), shown=self._value)
             return enumeration.words[0][0]
 
     def byte(self) -> int:
         """Give a number from 0 to 255, which may stand in a string."""
-        value = self._value
+        value = _whole(self._value)
         if isinstance(value, str) and _BYTE.fullmatch(value.strip()):
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
@@ -153,6 +153,11 @@ def _depth(text: str) -> int:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _whole(value: Any) -> Any:
+    """Give 118 for 118.0, which JSON Schema counts as the same integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _cut(text: str) -> str:

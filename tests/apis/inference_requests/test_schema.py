@@ -19,7 +19,7 @@ def faults(value):
     return caught.value.faults
 
 
-@pytest.mark.parametrize("word", ["DICOMweb", "dicomweb", "DICOMWEB", "DicomWeb", 1, "1", "+1"])
+@pytest.mark.parametrize("word", ["DICOMweb", "dicomweb", "DICOMWEB", "DicomWeb", 1, 1.0, "1", "+1"])
 def test_knows_a_word_in_any_case_by_its_members_name_and_by_number(word):
     request = read(body(inputResources=[{"interface": word}]))
     assert request.input_resources[0].interface == "DICOMweb"
@@ -64,7 +64,10 @@ def test_shows_the_wrong_word():
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [(0, 0), (127, 127), (128, 128), (129, 129), (254, 254), (255, 255), ("255", 255), ("0", 0), ("+7", 7)],
+    [
+        (0, 0), (127, 127), (128, 128), (129, 129), (254, 254), (255, 255),
+        ("255", 255), ("0", 0), ("+7", 7), (118.0, 118),
+    ],  # fmt: skip
 )
 def test_reads_a_priority(given, meant):
     assert read(body(priority=given)).priority == meant
