@@ -11,6 +11,8 @@ from typing import Any
 
 import jwt
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from gateway.accounts.tokens import TokenVerifier, issue
 from gateway.apis import chest_xray
@@ -26,6 +28,10 @@ from tests.dicom_files import dicom_file, film
 from tests.fakes.triton import FakeTriton, chest_xray_answer
 
 FAKE_GPU = Path(__file__).parent / "fakes" / "gpu"
+# On a busy machine any example can take long, and says nothing by that.
+hypothesis_settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("untimed")
+
 SECRET = "a secret of the tests, thirty-two bytes long or more"
 
 

@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.accounts.secrets import SecretRefused
@@ -217,7 +217,6 @@ def test_refuses_what_surrounds_a_good_token(verifier):
         assert answer(verifier, header) == "Invalid token"
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300) | st.from_regex(r"[A-Za-z0-9_=-]{0,80}(\.[A-Za-z0-9_=-]{0,80}){1,4}"))
 def test_no_header_gets_past_the_two_answers(header):
     with pytest.raises(Unauthenticated) as caught:
@@ -232,7 +231,6 @@ json_values = st.recursive(
 claim_names = st.sampled_from(["exp", "iat", "nbf", "sub", "jti", "iss", "aud"])
 
 
-@settings(deadline=None)
 @given(st.dictionaries(claim_names, json_values) | json_values)
 def test_no_signed_claims_break_it(claims):
     try:

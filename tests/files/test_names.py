@@ -2,7 +2,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.files.names import MAX_NAME_BYTES, folder_name
@@ -47,7 +47,6 @@ def test_cleans_the_rest(patient_id, expected):
     assert re.search(r"-[0-9a-f]{8}$", folder_name(patient_id))
 
 
-@settings(deadline=None)
 @given(any_text | hostile)
 def test_a_name_is_one_harmless_component(patient_id):
     name = folder_name(patient_id)
@@ -60,19 +59,16 @@ def test_a_name_is_one_harmless_component(patient_id):
     assert name.isprintable()
 
 
-@settings(deadline=None)
 @given(any_text | hostile)
 def test_a_name_is_clean_itself(patient_id):
     assert folder_name(folder_name(patient_id)) == folder_name(patient_id)
 
 
-@settings(deadline=None)
 @given(clean.filter(lambda value: not RESERVED.fullmatch(value)))
 def test_clean_ids_pass_unchanged(patient_id):
     assert folder_name(patient_id) == patient_id
 
 
-@settings(deadline=None)
 @given(st.sets(hostile | any_text, min_size=2, max_size=30))
 def test_cleaned_ids_stay_apart(patient_ids):
     names = [folder_name(patient_id) for patient_id in patient_ids]

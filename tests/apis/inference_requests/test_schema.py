@@ -64,10 +64,7 @@ def test_shows_the_wrong_word():
 
 @pytest.mark.parametrize(
     ("given", "meant"),
-    [
-        (0, 0), (127, 127), (128, 128), (129, 129), (254, 254), (255, 255),
-        ("255", 255), ("0", 0), ("+7", 7), (118.0, 118),
-    ],  # fmt: skip
+    [(0, 0), (127, 127), (128, 128), (254, 254), (255, 255), ("255", 255), ("+7", 7), (118.0, 118)],
 )
 def test_reads_a_priority(given, meant):
     assert read(body(priority=given)).priority == meant
