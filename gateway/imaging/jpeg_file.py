@@ -4,10 +4,12 @@ import re
 import struct
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from gateway.imaging.colour import coloured_share
 from gateway.imaging.errors import CorruptImage
 from gateway.imaging.exif import Exif, read_exif
 
@@ -18,6 +20,7 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _MARKER = re.compile(rb"\xff([^\xff])", re.DOTALL)
 _EXIF = b"Exif\0\0"
 _MAX_SEGMENTS = 2_000
+_IN_COLOUR = 3
 _HARMLESS = (
     "extraneous bytes before marker",
     "unknown JFIF revision",
@@ -34,6 +37,8 @@ class Header(NamedTuple):
     width: int
     height: int
     exif: Exif
+    components: int
+    """1 where the file is grey, 3 in colour, 4 in the colours of printing."""
 
 
 def read_header(data: bytes) -> Header:
@@ -60,15 +65,15 @@ def read_header(data: bytes) -> Header:
         segment = data[at + 2 : at + length]
         if marker in _START_OF_FRAME and len(segment) >= 6:
             height, width = struct.unpack_from(">HH", segment, 1)
-            return Header(width, height, exif)
+            return Header(width, height, exif, segment[5])
         if marker == _APP1 and segment.startswith(_EXIF):
             exif = read_exif(segment[len(_EXIF) :])
         at += max(length, 2)
     raise CorruptImage("the JPEG data have no frame header")
 
 
-def read_luma(data: bytes, *, reduction: int = 1) -> NDArray[np.uint8]:
-    """Decode to (rows, columns) as stored; colour to luma by ITU-R BT.601.
+def read_grey(data: bytes, *, reduction: int = 1) -> tuple[NDArray[np.uint8], float]:
+    """Decode to luma by ITU-R BT.601.
 
     The colours of printing, CMYK, are taken as inverted, as Adobe began and all have done since.
 
@@ -80,12 +85,19 @@ def read_luma(data: bytes, *, reduction: int = 1) -> NDArray[np.uint8]:
         1, 2, 4 or 8: rows and columns become fewer by that factor, rounded up, within the decoder's
         cosine transform.
 
+    Returns
+    -------
+    uint8 (rows, columns) as stored, and `coloured_share`; of the colours of printing that is not told, 0.
+
     Raises
     ------
     CorruptImage
         The data are damaged, or end before the last row: decoders fill what is missing with grey.
     """
-    return np.asarray(_decoded(data, "GRAY", reduction)[..., 0])
+    if read_header(data).components != _IN_COLOUR:
+        return np.asarray(_decoded(data, "GRAY", reduction)[..., 0]), 0.0
+    pixels = _decoded(data, "BGR", reduction)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8), coloured_share(pixels)
 
 
 def read_bgr(data: bytes) -> NDArray[np.uint8]:
@@ -94,7 +106,7 @@ def read_bgr(data: bytes) -> NDArray[np.uint8]:
     Raises
     ------
     CorruptImage
-        As `read_luma`.
+        As `read_grey`.
     """
     return _decoded(data, "BGR", 1)
 
@@ -112,7 +124,7 @@ def _decoded(data: bytes, colours: str, reduction: int) -> NDArray[np.uint8]:
 
 
 def _pixels(data: bytes, colours: str, reduction: int, *, strict: bool) -> NDArray[np.uint8]:
-    width, height, _ = read_header(data)
+    width, height, *_ = read_header(data)
     rows, columns = -(-height // reduction), -(-width // reduction)
     pixels = simplejpeg.decode_jpeg(
         data, colorspace=colours, min_height=rows, min_width=columns, strict=strict

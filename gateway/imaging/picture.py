@@ -35,6 +35,8 @@ class Picture(NamedTuple):
     """Of a sample in the file."""
     file_size: tuple[int, int]
     """Width and height of the picture in the file, upright."""
+    colour: float
+    """Share of it that has a colour, see `coloured_share`."""
     reduction: int = 1
     """Pixels of the file per pixel here, in each direction."""
 
@@ -42,7 +44,7 @@ class Picture(NamedTuple):
         """Give what travels with the picture through the pipelines."""
         height, width = self.pixels.shape
         size = {"width": width, "height": height, "reduction": self.reduction, "file_size": self.file_size}
-        return {**size, "focal_35mm_mm": self.focal_35mm_mm, "bits": self.bits}
+        return {**size, "focal_35mm_mm": self.focal_35mm_mm, "bits": self.bits, "colour": self.colour}
 
 
 def probe(data: bytes) -> Probe:
@@ -92,13 +94,20 @@ def read_picture(data: bytes, *, enough_px: int = MAX_SIDE_PX) -> Picture:
     """
     found = probe(data)
     if found.format == "PNG":
-        pixels, exif, bits = png_file.read_grey(data)
-        return Picture(_turned(pixels, exif), exif.focal_35mm_mm, bits, _upright_size(found, exif))
+        pixels, colour, exif, bits = png_file.read_grey(data)
+        return _picture(found, pixels, colour, exif, bits=bits)
     reduction = 1
     while reduction < 8 and max(found.width, found.height) >= 2 * reduction * enough_px:
         reduction *= 2
-    pixels, exif = jpeg_file.read_luma(data, reduction=reduction), jpeg_file.read_header(data).exif
-    return Picture(_turned(pixels, exif), exif.focal_35mm_mm, 8, _upright_size(found, exif), reduction)
+    pixels, colour = jpeg_file.read_grey(data, reduction=reduction)
+    return _picture(found, pixels, colour, jpeg_file.read_header(data).exif, reduction=reduction)
+
+
+def _picture(
+    found: Probe, pixels: np.ndarray, colour: float, exif: Exif, *, bits: int = 8, reduction: int = 1
+) -> Picture:
+    size = _upright_size(found, exif)
+    return Picture(_turned(pixels, exif), exif.focal_35mm_mm, bits, size, colour, reduction)
 
 
 def read_colour(data: bytes) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.imaging.colour import coloured_share
 from gateway.imaging.errors import CorruptImage
 from gateway.imaging.exif import MAX_BYTES, Exif, read_exif
 from gateway.imaging.grey_window import grey_window
@@ -79,13 +80,13 @@ def read_bgr(data: bytes) -> tuple[NDArray[np.uint8], Exif]:
     return colours, exif
 
 
-def read_grey(data: bytes) -> tuple[NDArray[np.uint8], Exif, int]:
+def read_grey(data: bytes) -> tuple[NDArray[np.uint8], float, Exif, int]:
     """Decode the first picture.
 
     Returns
     -------
-    uint8 (rows, columns) as stored, EXIF, and bits per sample. Colour becomes luma by ITU-R BT.601,
-    transparency lies on black, and 16 bits become 8 between the 1st and the 99th percentile.
+    uint8 (rows, columns) as stored, `coloured_share`, EXIF, and bits per sample. Colour becomes luma by
+    ITU-R BT.601, transparency lies on black, and 16 bits become 8 between the 1st and the 99th percentile.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def read_grey(data: bytes) -> tuple[NDArray[np.uint8], Exif, int]:
         A checksum is wrong, or the data are damaged or end too early.
     """
     samples, exif = _samples(data)
-    return _eight_bits(_grey(samples)), exif, data[24]
+    return _eight_bits(_grey(samples)), _coloured(samples), exif, data[24]
 
 
 def _samples(data: bytes) -> tuple[np.ndarray, Exif]:
@@ -133,6 +134,14 @@ def _grey(samples: np.ndarray) -> np.ndarray:
     if channels in (2, 4):
         grey = cv2.multiply(grey, samples[..., -1], scale=1 / np.iinfo(samples.dtype).max)
     return np.ascontiguousarray(grey)
+
+
+def _coloured(samples: np.ndarray) -> float:
+    """Give `coloured_share` of RGB or RGBA; grey, with alpha or without, has no colour."""
+    if samples.ndim == 2 or samples.shape[2] == 2:
+        return 0.0
+    colours = samples[..., :3] if samples.dtype == np.uint8 else samples[..., :3] >> 8
+    return coloured_share(np.ascontiguousarray(colours, np.uint8))
 
 
 def _eight_bits(grey: np.ndarray) -> NDArray[np.uint8]:

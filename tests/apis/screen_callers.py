@@ -74,5 +74,5 @@ class FakeScreens:
             np.full((5, 4), 0.9, np.float32),
             np.full(5, self.logits.get(image, 5.0), np.float32),
         )
-        located = locate(picture.pixels, found, sides(agrees, logit=5.0)).to_json()
+        located = locate(picture.pixels, picture.colour, found, sides(agrees, logit=5.0)).to_json()
         return describe(picture=picture.pixels, header=picture.header(), located=located, quality=quality)

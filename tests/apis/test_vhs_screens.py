@@ -92,7 +92,7 @@ async def test_nothing_of_it_is_charged(post, usage):
 
 async def test_what_is_no_photo_of_a_screen_has_no_corners(post, screens):
     for picture in (png(1), photo()):
-        screens.logits[picture] = -1.0
+        screens.logits[picture] = -4.0
         assert await post(CORNERS_OF, image=b64(picture)) == NOT_FOUND
         assert await post(PREPROCESS, image=b64(picture)) == NOT_FOUND
 

@@ -342,7 +342,7 @@ def test_pictures_are_turned_upright_as_pillow_does(orientation, order):
 def test_the_focal_length_travels_in_the_header(focal, expected, order):
     data = exif_jpeg(SOFT, orientation=1, focal_35mm=focal, order=order)
     size = {"width": 320, "height": 256, "reduction": 1, "file_size": (320, 256)}
-    assert read_picture(data).header() == {**size, "focal_35mm_mm": expected, "bits": 8}
+    assert read_picture(data).header() == {**size, "focal_35mm_mm": expected, "bits": 8, "colour": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -386,6 +386,45 @@ def test_pictures_of_any_proportion_are_read(shape):
 
 
 # What photos need
+
+
+def shown(share: float, *, tint: int = 40) -> np.ndarray:
+    """Give a grey picture, (256, 320, 3), a share of whose rows are tinted."""
+    colours = np.dstack([SOFT // 2 + 60] * 3)
+    colours[: round(256 * share), :, 0] += np.uint8(tint)
+    return colours
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda colours: jpeg(colours, quality=95),
+        lambda colours: png(colours, colour=2),
+        lambda colours: png(colours.astype(np.uint16) * 257, bits=16, colour=2),
+        lambda colours: png(np.dstack([colours, np.full_like(SOFT, 255)]), colour=6),
+    ],
+    ids=["jpeg", "rgb", "rgb-16", "rgba"],
+)
+def test_tells_how_much_of_a_picture_has_a_colour(encode, share):
+    picture = read_picture(encode(shown(share)))
+    assert picture.colour == picture.header()["colour"] == pytest.approx(share, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg(SOFT),
+        jpeg(np.dstack([SOFT] * 3)),
+        jpeg(shown(1.0, tint=2)),
+        png(SOFT),
+        png(np.dstack([SOFT, SOFT]), colour=4),
+        png(np.dstack([SOFT // 2] * 3) + RNG.integers(0, 16, (256, 320, 3)).astype(np.uint8) // 2, colour=2),
+    ],
+    ids=["jpeg", "jpeg of three", "hardly tinted", "png", "grey with alpha", "noise in colours"],
+)
+def test_grey_pictures_and_noise_have_no_colour(data):
+    assert read_picture(data).colour == 0
 
 
 @pytest.mark.parametrize(("enough_px", "reduction"), [(161, 1), (160, 2), (81, 2), (80, 4), (40, 8), (1, 8)])

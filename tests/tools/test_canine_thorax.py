@@ -271,6 +271,22 @@ def test_the_same_seed_gives_the_same_picture_and_another_another():
     assert first.picture.shape != other.picture.shape or not np.array_equal(first.picture, other.picture)
 
 
+def test_what_is_exposed_holds_the_landmarks_and_ends_where_the_rest_begins():
+    parts = 0
+    for seed in range(40):
+        film = canine_thorax(np.random.default_rng(seed), long_side_px=320)
+        rows, columns = film.picture.shape
+        inside = np.zeros((rows, columns), np.uint8)
+        cv2.fillConvexPoly(inside, np.round(film.exposed * 16 - 8).astype(np.int32), (1,), cv2.LINE_8, 4)
+        assert all(inside[int(y), int(x)] for x, y in film.landmarks)
+        outside = cv2.dilate(inside, np.ones((17, 17), np.uint8)) == 0
+        if outside.sum() > 500:
+            parts += 1
+            steps = abs(np.gradient(cv2.blur(film.picture, (5, 5)).astype(float), axis=1))
+            assert np.quantile(steps[outside], 0.9) < 0.6 * np.quantile(steps[inside > 0], 0.9)
+    assert parts > 8
+
+
 def test_a_picture_is_quick_to_draw():
     canine_thorax(np.random.default_rng(0))
     started = time.process_time()

@@ -15,7 +15,7 @@ from gateway.imaging.vhs.folds import FOLDS
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX, network_input
 from tests.imaging.picture_files import jpeg, tiff
 from tests.imaging.screen.drawn import CORNERS, screen
-from tools.phantoms.screen_films import direct_radiograph, films
+from tools.phantoms.screen_films import Film, direct_radiograph, films
 from tools.phantoms.screen_photo import screen_photo, turned
 from tools.train.screen import augment, evaluate, pool, side_views
 
@@ -31,7 +31,7 @@ needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared f
 
 
 @pytest.fixture(scope="module")
-def bank() -> list[np.ndarray]:
+def bank() -> list[Film]:
     return films(SEED, 12)
 
 
@@ -75,7 +75,7 @@ def test_metadata_names_the_version_and_the_folds():
 
 @needs_weights
 def test_folds_are_not_copies_of_each_other(screens, bank):
-    photo = screen_photo(np.random.default_rng(SEED), bank[0])
+    photo = screen_photo(np.random.default_rng(SEED), bank[0].picture)
     found = screens.found(evaluate.grey_of(photo.picture))
     for other in range(1, FOLDS):
         assert np.abs(found.corners[0] - found.corners[other]).max() > 1e-4
@@ -105,7 +105,7 @@ def test_real_chest_films_are_no_photos(screens):
 def test_exif_turns_a_photo_before_its_corners_are_ordered(screens, bank, orientation):
     from gateway.imaging.picture import read_picture
 
-    photo = screen_photo(np.random.default_rng(11), bank[2], long_side_px=900, turn=False)
+    photo = screen_photo(np.random.default_rng(11), bank[2].picture, long_side_px=900, turn=False)
     quarters = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
     stored = jpeg(np.ascontiguousarray(np.rot90(photo.picture[..., ::-1], quarters)))
     segment = b"Exif\0\0" + tiff(orientation)
@@ -189,9 +189,30 @@ def test_random_quadrilaterals_can_be_looked_through(seed):
 
 
 def test_a_turned_photo_is_ordered_by_place(bank):
-    photo = screen_photo(np.random.default_rng(3), bank[0], turn=False)
+    photo = screen_photo(np.random.default_rng(3), bank[0].picture, turn=False)
     for quarters in range(4):
         assert np.array_equal(ordered(turned(photo, quarters).corners), turned(photo, quarters).corners)
+
+
+@needs_weights
+def test_restored_networks_give_what_their_graphs_gave():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.restore import restore
+    from tools.train.screen.networks import CornerNetwork, FiveFolds
+    from tools.train.screen.side_network import ShippedSides, SideNetwork
+
+    rng = np.random.default_rng(0)
+    corners = FiveFolds([CornerNetwork() for _ in range(FOLDS)])
+    for path, name, side, network in (
+        (MODEL / "model.onnx", "letterbox", INPUT_SIZE_PX, corners),
+        (SIDES_GRAPH, "view", VIEW_PX, ShippedSides(SideNetwork())),
+    ):
+        square = rng.random((1, 1, side, side)).astype(np.float32)
+        expected = onnxruntime.InferenceSession(str(path)).run(None, {name: square})
+        with torch.no_grad():
+            outputs = restore(path, network)(torch.from_numpy(square))
+        for given, wanted in zip(outputs, expected, strict=True):
+            np.testing.assert_allclose(given.numpy(), wanted, atol=1e-4)
 
 
 def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path):

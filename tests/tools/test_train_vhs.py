@@ -19,6 +19,7 @@ from tools.phantoms.radiographs import other_image
 from tools.train.vhs import batches, evaluate, pool
 from tools.train.vhs.frames import as_taken, frame_of
 from tools.train.vhs.others import real_negatives
+from tools.train.vhs.photographed import photographed
 from tools.train.vhs.tones import toned
 
 MODEL = Path(__file__).parents[2] / "model_repository" / "vhs_landmarks" / "1"
@@ -192,6 +193,23 @@ def test_training_prepares_pictures_as_the_server_does():
     np.testing.assert_allclose(batches.squared(picture, INPUT_SIZE_PX), network_input(picture)[0], atol=1e-6)
 
 
+def test_points_of_a_photographed_film_lie_where_the_photo_shows_them():
+    likeness, inside = [], []
+    for seed in range(8):
+        film = canine_thorax(np.random.default_rng([SEED, seed]))
+        rows, columns = film.picture.shape
+        ends = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
+        points = np.concatenate([ends, film.landmarks])
+        picture, moved = photographed(film, points, np.random.default_rng(seed))
+        back = cv2.getPerspectiveTransform(moved[:4], ends)
+        seen = cv2.warpPerspective(picture, back, (columns, rows))
+        known = cv2.warpPerspective(np.ones_like(picture), back, (columns, rows), flags=cv2.INTER_NEAREST) > 0
+        likeness.append(np.corrcoef(seen[known], film.picture[known])[0, 1])
+        inside.append(((moved[4:] > 0) & (moved[4:] < picture.shape[::-1])).mean())
+    assert np.median(likeness) > 0.8
+    assert np.mean(inside) > 0.9
+
+
 @pytest.fixture
 def tiny() -> batches.Films:
     drawn = [canine_thorax(np.random.default_rng([SEED, n]), long_side_px=pool.POOL_SIDE) for n in range(5)]
@@ -315,12 +333,13 @@ def test_a_second_peak_costs_no_distance_where_points_are_decoded_as_in_the_grap
 
 def test_a_restored_network_gives_what_its_graph_gave_and_is_written_alike(session, tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.restore import restore
     from tools.train.vhs.export import export
-    from tools.train.vhs.restore import restore
+    from tools.train.vhs.networks import LandmarkNetwork
 
     square = network_input(films(1)[0].picture)[np.newaxis]
     expected = session.run(OUTPUTS, {"letterbox": square})
-    network = restore(MODEL / "model.onnx")
+    network = restore(MODEL / "model.onnx", LandmarkNetwork())
     with torch.no_grad():
         restored = [output.numpy() for output in network(torch.from_numpy(square))]
     export(network, tmp_path / "again.onnx")
@@ -332,20 +351,22 @@ def test_a_restored_network_gives_what_its_graph_gave_and_is_written_alike(sessi
 
 def test_the_graph_of_another_network_is_not_restored():
     pytest.importorskip("torch", reason="torch is not installed")
-    from tools.train.vhs.restore import restore
+    from tools.train.restore import restore
+    from tools.train.vhs.networks import LandmarkNetwork
 
     with pytest.raises(ValueError, match=r"model\.onnx"):
-        restore(MODEL.parents[1] / "screen_corners" / "1" / "model.onnx")
+        restore(MODEL.parents[1] / "screen_corners" / "1" / "model.onnx", LandmarkNetwork())
 
 
 def test_going_on_changes_a_graph_a_little_and_leaves_its_normalisations(tmp_path):
     pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.restore import restore
     from tools.train.vhs.fit import fit
-    from tools.train.vhs.restore import restore
+    from tools.train.vhs.networks import LandmarkNetwork
     from tools.train.vhs.training import Effort, draw, stages_of
 
-    effort = Effort(10, 4, 6, steps=2, rows=5)
-    network = restore(MODEL / "model.onnx")
+    effort = Effort(10, 4, 6, steps=2, rows=5, photographed=3)
+    network = restore(MODEL / "model.onnx", LandmarkNetwork())
     before = {name: values.clone() for name, values in network.state_dict().items()}
     after = fit(draw(None, tmp_path, 3, effort), 3, stages_of(effort, anew=False), network).state_dict()
     kept = ("running_mean", "running_var", "num_batches_tracked")

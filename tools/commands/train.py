@@ -51,11 +51,15 @@ def train_screen(
         Path, typer.Option("--output", "--out", help="Where model.onnx and its card's figures go.")
     ] = Path("var/train/screen"),
     seed: Annotated[int, typer.Option(help="Makes the run repeatable.")] = 0,
+    go_on_from: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="A model repository whose graphs to train further."),
+    ] = None,
 ) -> None:
-    """Train the five folds that find a photographed screen's corners, on drawn photos."""
+    """Train the networks that find a photographed screen's corners and sides, on drawn photos."""
     from tools.train.screen.training import train
 
-    train(output, seed=seed)
+    train(output, seed=seed, go_on_from=go_on_from)
 
 
 @train_app.command("maisi")

@@ -1,5 +1,7 @@
 """From attenuation to a finished grey picture: beam, scatter, collimation, noise, processing, labels."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -80,10 +82,21 @@ def processed(density: np.ndarray, body: np.ndarray, style: Style, rng: np.rando
     return np.asarray(1 / (1 + cv2.exp((middle - density) / width)))
 
 
-def collimation(field: np.ndarray, points: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
-    """Give the field left open by the blades, bool (rows, columns); it holds all points."""
+class Exposed(NamedTuple):
+    """The part of a picture that X-rays reached."""
+
+    mask: np.ndarray
+    """bool (rows, columns)."""
+    corners: np.ndarray
+    """float64 (4, 2): TL, TR, BR, BL in continuous pixels."""
+
+
+def collimation(field: np.ndarray, points: np.ndarray, style: Style, rng: np.random.Generator) -> Exposed:
+    """Give what the blades leave open of the detector's field, bool (rows, columns); it holds all points."""
+    down, across = np.flatnonzero(field.any(1)), np.flatnonzero(field.any(0))
+    within = np.array([[across[0], down[0]], [across[-1] + 1, down[-1] + 1]], np.float64)
     if rng.random() > style.collimated:
-        return field
+        return Exposed(field, within[[[0, 0], [1, 0], [1, 1], [0, 1]], [0, 1]])
     shape = rows, columns = field.shape
     image = np.zeros(shape, np.uint8)
     margin = 0.03 * max(shape)
@@ -99,7 +112,7 @@ def collimation(field: np.ndarray, points: np.ndarray, style: Style, rng: np.ran
     spin = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     corners = (corners - middle) @ spin.T + middle
     cv2.fillConvexPoly(image, (corners * 16).astype(np.int32), [1], cv2.LINE_8, 4)
-    return np.asarray((image > 0) & field)
+    return Exposed((image > 0) & field, corners.clip(*within))
 
 
 def finished(

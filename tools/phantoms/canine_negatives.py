@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from tools.phantoms import canine_other_films as films
+from tools.phantoms.canine_acquisition import collimation
 from tools.phantoms.canine_canvas import clouds
 from tools.phantoms.canine_styles import STYLES, UNSEEN
 from tools.phantoms.canine_thorax import radiograph_of
@@ -55,7 +56,8 @@ def _film(rng: np.random.Generator, long_side_px: int) -> np.ndarray:
     if rng.random() < 0.15:
         attenuation = np.ascontiguousarray(np.rot90(attenuation, rng.integers(1, 4)))
     kept = np.array([(0.2, 0.2), (0.8, 0.8)]) * attenuation.shape[::-1]
-    return radiograph_of(attenuation, kept, np.ones(attenuation.shape, bool), style, rng)
+    field = np.ones(attenuation.shape, bool)
+    return radiograph_of(attenuation, collimation(field, kept, style, rng).mask, field, style, rng)
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

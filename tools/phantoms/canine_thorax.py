@@ -36,6 +36,8 @@ class CanineThorax:
     """float32 (14, 2): cranial edges of T1 to L1, pixels like `landmarks`."""
     heart: np.ndarray
     """float32 (100, 2): outline, pixels."""
+    exposed: np.ndarray
+    """float64 (4, 2): what X-rays reached, without padding and the collimator's shadow; TL, TR, BR, BL."""
 
 
 def canine_thorax(
@@ -66,8 +68,9 @@ def canine_thorax(
         attenuation, field = np.ascontiguousarray(attenuation[:, ::-1]), field[:, ::-1]
         points = (view.shape[1], 0) + points * (-1, 1)
     landmarks, vertebrae, heart = np.split(points.astype(np.float32), [7, 21])
-    picture = radiograph_of(attenuation, points[:7], field, family, rng)
-    return CanineThorax(picture, landmarks, name, vertebrae, heart)
+    exposed = acquisition.collimation(field, points[:7], family, rng)
+    picture = radiograph_of(attenuation, exposed.mask, field, family, rng)
+    return CanineThorax(picture, landmarks, name, vertebrae, heart, exposed.corners)
 
 
 def attenuation_of(dog: Dog, view: View, style: Style, rng: np.random.Generator) -> np.ndarray:
@@ -104,10 +107,9 @@ def _air(dog: Dog, view: View, body: np.ndarray, ahead: np.ndarray, rng: np.rand
 
 
 def radiograph_of(
-    attenuation: np.ndarray, points: np.ndarray, field: np.ndarray, style: Style, rng: np.random.Generator
+    attenuation: np.ndarray, exposed: np.ndarray, field: np.ndarray, style: Style, rng: np.random.Generator
 ) -> np.ndarray:
     """Expose and process: uint8 (rows, columns)."""
-    exposed = acquisition.collimation(field, points, style, rng)
     body = exposed & (attenuation > 0.15)
     attenuation = attenuation + acquisition.lead_things(attenuation.shape, rng)
     density = acquisition.exposure(attenuation, style, rng)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from gateway.imaging.screen.quad import ordered
+from gateway.imaging.screen.quad import edge_lengths, ordered
 from tools.phantoms import screen_optics as optics
 from tools.phantoms.screen_pose import acceptable, pose, project, rectangle
 from tools.phantoms.screen_room import clouds, fingers, polygon, room, stand_and_bezel
@@ -35,7 +35,12 @@ class ScreenPhoto(NamedTuple):
 
 
 def screen_photo(
-    rng: Generator, radiograph: np.ndarray, *, long_side_px: int = 640, turn: bool = True
+    rng: Generator,
+    radiograph: np.ndarray,
+    exposed: np.ndarray | None = None,
+    *,
+    long_side_px: int = 640,
+    turn: bool = True,
 ) -> ScreenPhoto:
     """Photograph a radiograph on a screen, again and again until the photo shows where the film ends.
 
@@ -45,6 +50,8 @@ def screen_photo(
         Source of every choice.
     radiograph
         uint8 (rows, columns): air dark, bone bright.
+    exposed
+        float64 (4, 2): what X-rays reached of it, TL, TR, BR, BL; None for all.
     long_side_px
         Longer side of the photo.
     turn
@@ -55,14 +62,18 @@ def screen_photo(
     ValueError
         No photo showed it.
     """
+    if exposed is None:
+        exposed = rectangle(0, 0, radiograph.shape[1], radiograph.shape[0])
     for _ in range(TRIES):
-        photo = _attempt(rng, radiograph, long_side_px)
+        photo = _attempt(rng, radiograph, exposed, long_side_px)
         if photo is not None:
             return turned(photo, 1 if rng.random() < 0.5 else 3) if turn and rng.random() < 0.06 else photo
     raise ValueError(f"in {TRIES} photos a side of this radiograph could not be seen")
 
 
-def _attempt(rng: Generator, radiograph: np.ndarray, long_side_px: int) -> ScreenPhoto | None:
+def _attempt(
+    rng: Generator, radiograph: np.ndarray, exposed: np.ndarray, long_side_px: int
+) -> ScreenPhoto | None:
     """Take one photo; None where it does not show where the film ends, or not enough of it."""
     width, height = _frame(rng, long_side_px)
     screen = display(rng, radiograph, long_side_px=int(long_side_px * rng.uniform(0.6, 0.95)))
@@ -80,14 +91,16 @@ def _attempt(rng: Generator, radiograph: np.ndarray, long_side_px: int) -> Scree
         return lens.distort(project(to_photo, points))
 
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    area = seen_area(grey, bent, screen.shown, screen.viewport)
-    if area is None or not acceptable(project(to_photo, rectangle(*area)), width, height):
+    reached = project(screen.film, exposed).clip(screen.shown[:2], screen.shown[2:])
+    area = seen_area(grey, bent, (reached, rectangle(*screen.shown), rectangle(*screen.viewport)))
+    if area is None or not acceptable(project(to_photo, area), width, height):
         return None
     film = rectangle(0, 0, radiograph.shape[1], radiograph.shape[0])
     there = bent(project(screen.film, film))
     homography = cv2.getPerspectiveTransform(film.astype(np.float32), there.astype(np.float32))
-    aspect = float((area[2] - area[0]) / (area[3] - area[1]))
-    return ScreenPhoto(picture, bent(rectangle(*area)).astype(np.float32), homography, view.focal_px, aspect)
+    top, right, bottom, left = edge_lengths(area)
+    aspect = float((top + bottom) / (right + left))
+    return ScreenPhoto(picture, bent(area).astype(np.float32), homography, view.focal_px, aspect)
 
 
 def turned(photo: ScreenPhoto, quarters: int) -> ScreenPhoto:

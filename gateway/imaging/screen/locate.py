@@ -16,13 +16,13 @@ from gateway.imaging.vhs.network_input import INPUT_SIZE_PX
 
 PHOTO_FROM = 0.5
 """Probability from which a picture counts as a photo of a screen."""
-LOOK_FROM = 0.02
-"""Mean probability of the folds below which there is no closer look."""
+COLOUR_FROM = 0.15
+"""Share of a picture with a colour from which it counts as one in colour: what a viewer's coloured lines and
+labels cover is less."""
 PEAK_MIN = 0.35
 """Mean share of the heatmaps around their highest cell, below which the corner network does not know."""
-VIEW_WEIGHT, DOUBT = 0.5, 2.0
-"""The folds' mean logit and this much of the closer looks' must exceed the doubt together: a film that is
-taken for a photo is cut, a photo that is taken for a film is only measured worse."""
+VIEW_WEIGHT = 0.5
+"""Of the closer looks' mean logit beside the folds'."""
 LOOKS = 2
 """Closer looks: the second one is through what the first one found, and sees it from the middle."""
 CERTAINTY_MIN = 0.1
@@ -32,6 +32,20 @@ NO_PHOTO = "not a photo of a screen"
 
 Network = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 """Runs a graph; arrays by tensor name both ways, batch axis first."""
+
+
+class Bar(NamedTuple):
+    """What a picture must reach to count as a photo of a screen."""
+
+    look_from: float
+    """Mean probability of the folds; below it there is no closer look."""
+    doubt: float
+    """What the logits of folds and closer looks must exceed together."""
+
+
+# What leaves an X-ray system is grey, and phones photograph in colour: a grey picture must look far more like
+# a photo. A film that is taken for a photo is cut, a photo that is taken for a film is only measured worse.
+IN_COLOUR, GREY = Bar(look_from=0.005, doubt=1.0), Bar(look_from=0.02, doubt=4.0)
 
 
 class Found(NamedTuple):
@@ -114,13 +128,15 @@ def look(picture: np.ndarray, corners: np.ndarray, sides: Network) -> Outline:
     return Outline(moved, found.certainty, float(outputs["view_screen"][0]))
 
 
-def locate(picture: np.ndarray, found: Found, sides: Network) -> Screen:
+def locate(picture: np.ndarray, colour: float, found: Found, sides: Network) -> Screen:
     """Find the screen in a picture.
 
     Parameters
     ----------
     picture
         uint8 (rows, columns), upright.
+    colour
+        `coloured_share` of the file.
     found
         The corner network's output for it.
     sides
@@ -132,11 +148,13 @@ def locate(picture: np.ndarray, found: Found, sides: Network) -> Screen:
     if isinstance(coarse, str):
         return Screen(probability, probability >= PHOTO_FROM, np.zeros((4, 2)), 0.0, coarse)
     start = _start(picture, coarse)
-    if probability < LOOK_FROM:
+    bar = IN_COLOUR if colour >= COLOUR_FROM else GREY
+    if probability < bar.look_from:
         return Screen(probability, False, start, 0.0, NO_PHOTO)
     if fault := fault_of(start, columns, rows):
         return Screen(probability, probability >= PHOTO_FROM, start, 0.0, fault)
-    return _looked(picture, start, float(found.screen[np.isfinite(found.screen)].mean()), sides)
+    folds = float(found.screen[np.isfinite(found.screen)].mean())
+    return _looked(picture, start, folds - bar.doubt, sides)
 
 
 def probability_of(logits: np.ndarray) -> float:
@@ -156,7 +174,7 @@ def _start(picture: np.ndarray, coarse: Coarse) -> np.ndarray:
 
 
 def _looked(picture: np.ndarray, start: np.ndarray, logit: float, sides: Network) -> Screen:
-    """Look closer, each time through what was found before; `logit` is what the folds say of a screen."""
+    """Look closer, each time through what was found before; `logit` is what speaks for a photo until then."""
     rows, columns = picture.shape
     outlines = [look(picture, start, sides)]
     while len(outlines) < LOOKS and fault_of(outlines[-1].corners, columns, rows) is None:
@@ -165,7 +183,7 @@ def _looked(picture: np.ndarray, start: np.ndarray, logit: float, sides: Network
     fault = fault_of(outline.corners, columns, rows)
     certainty = float(outline.certainty.min())
     views = float(np.mean([each.screen for each in outlines]))
-    probability = _probability(logit + VIEW_WEIGHT * views - DOUBT)
+    probability = _probability(logit + VIEW_WEIGHT * views)
     if fault is None and certainty < CERTAINTY_MIN:
         fault = f"a side that is {certainty:.2f} certain, expected at least {CERTAINTY_MIN}"
     photo = probability >= PHOTO_FROM and signed_area(outline.corners) <= AREA_MAX * rows * columns

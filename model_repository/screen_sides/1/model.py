@@ -1,5 +1,6 @@
 """Where the screen is, by closer looks through what the corner network found."""
 
+import json
 from pathlib import Path
 
 from gateway.imaging.screen.locate import Found, locate
@@ -17,6 +18,7 @@ class TritonPythonModel:
     def execute(self, requests):
         return respond(requests, self._answer)
 
-    def _answer(self, picture, fold_corners, fold_corner_peaks, fold_screen):
+    def _answer(self, picture, header, fold_corners, fold_corner_peaks, fold_screen):
         found = Found(fold_corners, fold_corner_peaks, fold_screen)
-        return {"located": text(locate(picture, found, self._network.run).to_json())}
+        screen = locate(picture, json.loads(header[0])["colour"], found, self._network.run)
+        return {"located": text(screen.to_json())}

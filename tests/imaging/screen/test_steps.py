@@ -19,7 +19,7 @@ HEADER = {
 
 
 def tensors(corners=CORNERS, logit=4.0):
-    located = locate(screen(), found(corners, logit=logit), sides(logit=logit))
+    located = locate(screen(), 0.4, found(corners, logit=logit), sides(logit=logit))
     return {"picture": screen(), "header": HEADER, "located": located.to_json()}
 
 

@@ -7,16 +7,19 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from gateway.imaging.colour import coloured_share
 from gateway.imaging.screen.aspect import aspect_factor
 from gateway.imaging.screen.locate import Found, Screen, locate
 from gateway.imaging.screen.quad import jaccard, shape_of
 from gateway.imaging.screen.rectify import rectified_size
 from gateway.imaging.vhs.network_input import network_input
 from gateway.triton.networks import Network
-from tools.phantoms.screen_films import direct_radiograph, films, varied
+from tools.phantoms.screen_films import Film, direct_radiograph, exported, films, varied
 from tools.phantoms.screen_photo import ScreenPhoto, screen_photo, screenless_photo
 
 PHOTO_PX = 1280
+GREY_SHARE = 0.05
+"""Of the photos: taken without colour."""
 OUTPUTS = ["fold_corners", "fold_corner_peaks", "fold_screen"]
 
 
@@ -36,9 +39,10 @@ class Screens:
         """Run the corner network on a grey picture."""
         return corners_found(self._corners, grey)
 
-    def screen(self, grey: np.ndarray) -> Screen:
-        """Find the screen in a grey picture, as the pipeline does."""
-        return locate(grey, self.found(grey), self._sides.run)
+    def screen(self, picture: np.ndarray) -> Screen:
+        """Find the screen in a grey picture or a BGR one, as the pipeline does."""
+        grey, colour = grey_of(picture), 0.0 if picture.ndim == 2 else coloured_share(picture)
+        return locate(grey, colour, self.found(grey), self._sides.run)
 
 
 def corners_found(network: Network, grey: np.ndarray) -> Found:
@@ -57,18 +61,18 @@ class Judged(NamedTuple):
 
 
 def grey_of(picture: np.ndarray) -> np.ndarray:
-    """Give a BGR picture's luma."""
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+    """Give a picture's luma; a grey one is it already."""
+    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
 
 
-def judged_photos(screens: Screens, seed: int, count: int, bank: Sequence[np.ndarray]) -> list[Judged]:
+def judged_photos(screens: Screens, seed: int, count: int, bank: Sequence[Film]) -> list[Judged]:
     """Judge photos of screens of unseen scenes with unseen films."""
-    rng = np.random.default_rng([seed, 3])
+    rng, filters = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 8])
     judged = []
     for _ in range(count):
-        drawn = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
+        drawn = screen_photo(rng, *varied(rng, bank), long_side_px=PHOTO_PX)
         photo = drawn._replace(picture=grey_of(drawn.picture))
-        screen = screens.screen(photo.picture)
+        screen = screens.screen(photo.picture if filters.random() < GREY_SHARE else drawn.picture)
         judged.append(Judged(photo, screen, jaccard(screen.corners, photo.corners)))
     return judged
 
@@ -78,10 +82,8 @@ def figures(screens: Screens, seed: int, count: int) -> dict[str, Any]:
     bank = films(seed, max(8, min(count // 10, 120)))
     judged = judged_photos(screens, seed, count, bank)
     rng = np.random.default_rng([seed, 4])
-    direct = [screens.screen(direct_radiograph(rng, bank)) for _ in range(2 * count)]
-    others = [
-        screens.screen(grey_of(screenless_photo(rng, long_side_px=640))) for _ in range(max(count // 3, 1))
-    ]
+    direct = [screens.screen(exported(rng, direct_radiograph(rng, bank))) for _ in range(2 * count)]
+    others = [screens.screen(screenless_photo(rng, long_side_px=640)) for _ in range(max(count // 3, 1))]
     return {
         "photos": count,
         **_corner_figures(judged),

@@ -34,10 +34,11 @@ class Pipeline:
         self._screens = screens
         self._landmarks = Network(landmarks, threads=1)
 
-    def assess(self, grey: np.ndarray, true_corners: np.ndarray | None = None) -> Assessment:
-        """Assess a grey picture; given the true corners of a photo, through those."""
+    def assess(self, picture: np.ndarray, true_corners: np.ndarray | None = None) -> Assessment:
+        """Assess a picture, grey or BGR; given the true corners of a photo, through those."""
+        grey = grey_of(picture)
         if true_corners is None:
-            located = self._screens.screen(grey).to_json()
+            located = self._screens.screen(picture).to_json()
         else:
             located = {"is_photo": True, "corners": true_corners.tolist(), "certainty": 1.0}
         film = straighten(
@@ -65,11 +66,12 @@ def triples(pipeline: Pipeline, seed: int, count: int) -> Iterator[Triple]:
     """Measure films and photos of them, unseen by any network, leaving out films that cannot be measured."""
     rng = np.random.default_rng([seed, 5])
     for _ in range(count):
-        film = canine_thorax(rng, long_side_px=900).picture
-        drawn = screen_photo(rng, film, long_side_px=PHOTO_PX, turn=False)
-        direct, grey = pipeline.assess(film).vhs, grey_of(drawn.picture)
+        film = canine_thorax(rng, long_side_px=900)
+        drawn = screen_photo(rng, film.picture, film.exposed, long_side_px=PHOTO_PX, turn=False)
+        direct = pipeline.assess(film.picture).vhs
         if direct is not None:
-            yield Triple(direct, pipeline.assess(grey), pipeline.assess(grey, drawn.corners))
+            photo = drawn.picture
+            yield Triple(direct, pipeline.assess(photo), pipeline.assess(photo, drawn.corners))
 
 
 def vhs_figures(pipeline: Pipeline, seed: int, count: int) -> dict[str, Any]:

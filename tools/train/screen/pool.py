@@ -8,7 +8,7 @@ import numpy as np
 
 from gateway.imaging.letterbox import placement
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX, network_input
-from tools.phantoms.screen_films import direct_radiograph, films, varied
+from tools.phantoms.screen_films import Film, direct_radiograph, films, varied
 from tools.phantoms.screen_photo import screen_photo, screenless_photo
 
 SIDE = 256
@@ -42,7 +42,7 @@ def in_square(corners: np.ndarray, picture: np.ndarray) -> np.ndarray:
     return np.asarray(place.to_square(corners) / INPUT_SIZE_PX, np.float32)
 
 
-def render(seed: int, count: int, bank: Sequence[np.ndarray] | None = None) -> Pool:
+def render(seed: int, count: int, bank: Sequence[Film] | None = None) -> Pool:
     """Render a pool: two thirds photos of screens, the rest direct radiographs and other photos.
 
     Parameters
@@ -66,7 +66,7 @@ def render(seed: int, count: int, bank: Sequence[np.ndarray] | None = None) -> P
         elif kind < DIRECT_SHARE + SCREENLESS_SHARE:
             pool.squares[index] = square_of(_grey(screenless_photo(rng, long_side_px=PHOTO_PX)))
         else:
-            photo = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
+            photo = screen_photo(rng, *varied(rng, bank), long_side_px=PHOTO_PX)
             grey = _grey(photo.picture)
             pool.squares[index] = square_of(grey)
             pool.corners[index] = in_square(photo.corners, grey)

@@ -21,12 +21,18 @@ SHARPNESS_PX = 1.2
 """Deviation of the target around a side, in pixels of the view."""
 
 
-def fit_sides(network: "SideNetwork", photos: Photos, seed: int, steps: int, rate: float) -> "SideNetwork":
-    """Train the network in place for a number of batches."""
+def fit_sides(
+    network: "SideNetwork", photos: Photos, seed: int, steps: int, rate: float, *, settled: bool = False
+) -> None:
+    """Train the network in place for a number of batches; `settled` as for `fit` of the corner network."""
     import torch
+
+    from tools.train.restore import settle
 
     rng = np.random.default_rng([seed, 7])
     network = network.to(memory_format=torch.channels_last).train()
+    if settled:
+        settle(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, steps))
     recent = np.zeros(2)
@@ -42,7 +48,6 @@ def fit_sides(network: "SideNetwork", photos: Photos, seed: int, steps: int, rat
         recent = 0.95 * recent + 0.05 * np.array([place_cost.item(), screen_cost.item()])
         if step % 50 == 0 or step == steps - 1:
             logger.info("step %d of %d: places %.3f, screen %.3f", step, steps, *recent)
-    return network
 
 
 def losses(places: "Tensor", screen: "Tensor", drawn: Views) -> tuple["Tensor", "Tensor"]:

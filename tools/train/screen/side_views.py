@@ -12,7 +12,7 @@ from gateway.imaging.screen.quad import fault_of
 from gateway.imaging.screen.sides import PLACES, SIDES
 from gateway.imaging.screen.view import VIEW_PX, straightened, windowed
 from gateway.triton.networks import Network
-from tools.phantoms.screen_films import direct_radiograph, films, varied
+from tools.phantoms.screen_films import Film, direct_radiograph, films, varied
 from tools.phantoms.screen_photo import screen_photo, screenless_photo
 from tools.train.screen.augment import lit
 from tools.train.screen.evaluate import corners_found, grey_of
@@ -54,7 +54,7 @@ class Views(NamedTuple):
     """bool (N,)."""
 
 
-def render_photos(seed: int, count: int, coarse: Coarse, bank: Sequence[np.ndarray] | None = None) -> Photos:
+def render_photos(seed: int, count: int, coarse: Coarse, bank: Sequence[Film] | None = None) -> Photos:
     """Render photos of screens, direct radiographs and other photos.
 
     Parameters
@@ -78,7 +78,7 @@ def render_photos(seed: int, count: int, coarse: Coarse, bank: Sequence[np.ndarr
         elif kind < DIRECT_SHARE + SCREENLESS_SHARE:
             grey = grey_of(screenless_photo(rng, long_side_px=PHOTO_PX))
         else:
-            photo = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
+            photo = screen_photo(rng, *varied(rng, bank), long_side_px=PHOTO_PX)
             grey = grey_of(photo.picture)
             photos.corners[index], photos.screen[index] = photo.corners, True
         photos.pictures.append(grey)
@@ -86,7 +86,7 @@ def render_photos(seed: int, count: int, coarse: Coarse, bank: Sequence[np.ndarr
     return photos
 
 
-def _direct(rng: Generator, bank: Sequence[np.ndarray], coarse: Coarse) -> np.ndarray:
+def _direct(rng: Generator, bank: Sequence[Film], coarse: Coarse) -> np.ndarray:
     count = HARD_OF if rng.random() < HARD_SHARE else 1
     drawn = [direct_radiograph(rng, bank) for _ in range(count)]
     return drawn[0] if count == 1 else max(drawn, key=lambda film: coarse(film)[1])

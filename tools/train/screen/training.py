@@ -42,7 +42,13 @@ class Effort(NamedTuple):
     side_steps: int = 6_000
 
 
-def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None:
+FURTHER = Effort(fold_steps=250, rate=1e-3)
+"""When graphs are trained further: there is no common start then."""
+
+
+def train(
+    output_dir: Path, seed: int = 0, effort: Effort | None = None, go_on_from: Path | None = None
+) -> None:
     """Render photos, train on them and write `model.onnx`, `sides.onnx` and `figures.json`.
 
     Parameters
@@ -52,55 +58,85 @@ def train(output_dir: Path, seed: int = 0, effort: Effort | None = None) -> None
     seed
         The same seed, number of threads and version of torch give the same weights.
     effort
-        How much to render and how long to train.
+        How much to render and how long to train; None: as the shipped weights were.
+    go_on_from
+        A model repository whose graphs of these networks to train further, rather than new ones from scratch.
 
     Raises
     ------
     SystemExit
         torch is not installed.
+    ValueError
+        The graphs to go on from are of other networks.
     """
     try:
         import torch
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
+    from tools.train.restore import restore
     from tools.train.screen.evaluate import Screens, figures
     from tools.train.screen.export import export, export_sides
     from tools.train.screen.networks import CornerNetwork, FiveFolds
-    from tools.train.screen.side_network import SideNetwork
+    from tools.train.screen.side_network import ShippedSides, SideNetwork
     from tools.train.screen.side_training import fit_sides
     from tools.train.screen.side_views import coarse_of, render_photos
 
-    effort = effort or Effort()
+    effort = effort or (FURTHER if go_on_from else Effort())
     torch.manual_seed(seed)
     cv2.setNumThreads(1)  # its threads and torch's would wait for each other
     pool = render(seed, effort.photos)
-    start = fit(CornerNetwork(), pool, np.arange(effort.photos), seed, effort.start_steps, effort.rate)
-    folds = [fit_fold(start, pool, seed, fold, effort) for fold in range(FOLDS)]
+    folds, side_network = FiveFolds([CornerNetwork() for _ in range(FOLDS)]), SideNetwork()
+    if go_on_from:
+        restore(go_on_from / "screen_corners" / "1" / "model.onnx", folds)
+        restore(go_on_from / "screen_sides" / "1" / "sides.onnx", ShippedSides(side_network))
+    else:
+        everything = np.arange(effort.photos)
+        start = fit(CornerNetwork(), pool, everything, seed, effort.start_steps, effort.rate)
+        folds = FiveFolds([copy.deepcopy(start) for _ in range(FOLDS)])
+    settled = go_on_from is not None
+    for number, fold in enumerate(folds.folds):
+        fit_fold(fold, pool, seed, number, effort, settled=settled)
     corners, sides = output_dir / "model.onnx", output_dir / "sides.onnx"
-    export(FiveFolds(folds), corners)
+    export(folds, corners)
     photos = render_photos(seed + SIDES_SEED, effort.side_photos, coarse_of(corners))
-    export_sides(fit_sides(SideNetwork(), photos, seed, effort.side_steps, effort.rate), sides)
+    fit_sides(side_network, photos, seed, effort.side_steps, effort.rate, settled=settled)
+    export_sides(side_network, sides)
     document: dict[str, Any] = {"seed": seed, "effort": effort._asdict()}
     document["figures"] = figures(Screens(corners, sides), seed + HELD_OUT_SEED, effort.judged)
     (output_dir / "figures.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     logger.info("written to %s", output_dir)
 
 
-def fit_fold(start: "CornerNetwork", pool: Pool, seed: int, fold: int, effort: Effort) -> "CornerNetwork":
+def fit_fold(
+    network: "CornerNetwork", pool: Pool, seed: int, fold: int, effort: Effort, *, settled: bool
+) -> None:
     """Go on from the common start, without a fifth of the photos and with changes of its own."""
     kept = np.flatnonzero(np.arange(len(pool.squares)) % FOLDS != fold)
-    network = copy.deepcopy(start)
-    return fit(network, pool, kept, seed + fold + 1, effort.fold_steps, 0.75 * effort.rate)
+    fit(network, pool, kept, seed + fold + 1, effort.fold_steps, 0.75 * effort.rate, settled=settled)
 
 
 def fit(
-    network: "CornerNetwork", pool: Pool, indices: np.ndarray, seed: int, steps: int, rate: float
+    network: "CornerNetwork",
+    pool: Pool,
+    indices: np.ndarray,
+    seed: int,
+    steps: int,
+    rate: float,
+    *,
+    settled: bool = False,
 ) -> "CornerNetwork":
-    """Train a network on part of a pool, in bfloat16 where the processor multiplies it."""
+    """Train a network on part of a pool, in bfloat16 where the processor multiplies it.
+
+    `settled` keeps its normalisations as they are, as those of a restored network must be.
+    """
     import torch
+
+    from tools.train.restore import settle
 
     rng = np.random.default_rng([seed, 2])
     network = network.to(memory_format=torch.channels_last).train()
+    if settled:
+        settle(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: pace(step, steps))
     bfloat16 = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()

@@ -8,9 +8,10 @@ from itertools import repeat
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from tools.train.restore import settle
 from tools.train.vhs.batches import Example, Films, Stage, batches
 from tools.train.vhs.losses import Targets, guide_loss_of, loss_of
 from tools.train.vhs.networks import LandmarkNetwork, own_blocks
@@ -57,8 +58,7 @@ class _Descent:
     def __init__(self, network: LandmarkNetwork, stage: Stage) -> None:
         network.train()
         if stage.settled:
-            for norm in filter(_is_norm, network.modules()):
-                norm.eval()
+            settle(network)
         self._stage = stage
         self._network = network
         self._copies = [copy.deepcopy(network) for _ in range(WORKERS)]
@@ -94,10 +94,6 @@ class _Descent:
                 for target, source in zip(copied.parameters(), self._network.parameters(), strict=True):
                     target.copy_(source)
         self._average.update_parameters(self._network)
-
-
-def _is_norm(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.BatchNorm2d)
 
 
 def _learnt(network: LandmarkNetwork, stage: Stage) -> list[Tensor]:

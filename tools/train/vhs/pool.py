@@ -14,13 +14,14 @@ from tools.phantoms.canine_negatives import negative
 from tools.phantoms.canine_thorax import UNSEEN_STYLE, CanineThorax, canine_thorax
 from tools.phantoms.radiographs import other_image
 from tools.train.vhs.layout import EDGES, OUTLINE, POINTS
+from tools.train.vhs.photographed import photographed
 
 logger = logging.getLogger(__name__)
 
 POOL_SIDE = 640
 """Longer side of the drawn pictures in pixels."""
 
-TRAINING, HELD_OUT, UNSEEN, NEGATIVE, HELD_OUT_NEGATIVE = range(5)
+TRAINING, HELD_OUT, UNSEEN, NEGATIVE, HELD_OUT_NEGATIVE, PHOTOGRAPHED = range(6)
 """What a film is for; part of its generator's seed, so that no film is in two pools."""
 NEGATIVES = (NEGATIVE, HELD_OUT_NEGATIVE)
 DOGS_SHARE = 0.75
@@ -43,6 +44,10 @@ class Pool(NamedTuple):
         """Give one film, uint8 (rows, columns)."""
         columns, rows = self.sizes[index]
         return np.asarray(self.pixels[index, :rows, :columns])
+
+    def joined(self, other: "Pool") -> "Pool":
+        """Give the films of both."""
+        return Pool(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
     def part(self, *, learnt: bool) -> "Pool":
         """Give the films that may be learnt from, or every fourth, which is kept apart."""
@@ -67,7 +72,7 @@ def pool(folder: Path, seed: int, purpose: int, count: int) -> Pool:
     folder
         Where `films_SEED_PURPOSE_COUNT.npy` and its neighbours lie.
     seed, purpose
-        Of the films: TRAINING, HELD_OUT, UNSEEN or a kind of NEGATIVES.
+        Of the films: TRAINING, HELD_OUT, UNSEEN, PHOTOGRAPHED or a kind of NEGATIVES.
     count
         Number of films.
     """
@@ -115,6 +120,10 @@ def _draw(purpose: int, generator: np.random.Generator) -> tuple[np.ndarray, np.
     if purpose not in NEGATIVES:
         style = UNSEEN_STYLE if purpose == UNSEEN else None
         film = canine_thorax(generator, long_side_px=POOL_SIDE, style=style)
+        if purpose == PHOTOGRAPHED:
+            seen, points = photographed(film, points_of(film), generator)
+            picture = fitted(seen)
+            return picture, points * np.float32(max(picture.shape) / max(seen.shape))
         return film.picture, points_of(film)
     drawn = generator.random() < DOGS_SHARE
     picture = negative(generator, long_side_px=POOL_SIDE) if drawn else fitted(other_image(generator))

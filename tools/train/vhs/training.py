@@ -35,9 +35,11 @@ class Effort(NamedTuple):
     taken_steps: int = 200
     last_steps: int = 800
     rows: int = 10
+    photographed: int = 0
+    """Films seen through photos of screens, beside the others."""
 
 
-FURTHER = Effort(negatives=600, steps=300)
+FURTHER = Effort(films=3200, photographed=2400, negatives=800, steps=1100)
 """When a graph is trained further: there is one stage then, of `steps`."""
 
 
@@ -75,13 +77,14 @@ def train(
         import torch  # noqa: F401
     except ImportError as error:
         raise SystemExit("training needs torch: pip install 'radgate[train]'") from error
+    from tools.train.restore import restore
     from tools.train.vhs.export import export
     from tools.train.vhs.fit import fit
-    from tools.train.vhs.restore import restore
+    from tools.train.vhs.networks import LandmarkNetwork
 
     effort = effort or (FURTHER if go_on_from else Effort())
     cv2.setNumThreads(1)  # its threads and torch's would wait for each other
-    restored = restore(go_on_from) if go_on_from else None
+    restored = restore(go_on_from, LandmarkNetwork()) if go_on_from else None
     stages = stages_of(effort, anew=restored is None)
     network = fit(draw(data_dir, output_dir, seed, effort), seed, stages, restored)
     export(network, output_dir / "model.onnx")
@@ -110,10 +113,12 @@ def draw(data_dir: Path | None, output_dir: Path, seed: int, effort: Effort) -> 
     """Draw the films to learn from, and read the real pictures that are none."""
     drawn = output_dir / "films"
     thoraces = pool.pool(drawn, seed, pool.TRAINING, effort.films)
+    if effort.photographed:
+        thoraces = thoraces.joined(pool.pool(drawn, seed, pool.PHOTOGRAPHED, effort.photographed))
     negatives = [pool.pool(drawn, seed, pool.NEGATIVE, effort.negatives)]
     if data_dir:
         negatives.append(real_negatives(data_dir).part(learnt=True))
-    return Films(thoraces, tuple(negatives), deal(effort.films, seed))
+    return Films(thoraces, tuple(negatives), deal(len(thoraces.sizes), seed))
 
 
 def judge(output_dir: Path, effort: Effort) -> dict[str, Any]:

@@ -2,32 +2,36 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from tools.train.vhs.networks import LandmarkNetwork
+Network = TypeVar("Network", bound=nn.Module)
 
 _UNNAMED = "onnx::"
 """How the exporter names what it made itself: convolutions with their normalisation folded in."""
 
 
-def restore(path: Path) -> LandmarkNetwork:
+def restore(path: Path, network: Network) -> Network:
     """Read the weights of an exported graph.
 
     The graph holds each normalisation as part of the convolution before it. Here, it does nothing but
-    shift, and must be kept in evaluation mode: its true mean and variance are lost, as are the guides.
+    shift, and must stay as it is, see `settle`: its true mean and variance are lost, as is all that serves
+    training only.
 
     Parameters
     ----------
     path
-        A graph that `export` wrote, of the network as it is now.
+        A graph that `write_graph` wrote, of the network as it is now.
+    network
+        A new one; what the graph does not hold of it stays new.
 
     Returns
     -------
-    A network of the same outputs, in evaluation mode; its guides are new.
+    The network, in evaluation mode.
 
     Raises
     ------
@@ -40,7 +44,6 @@ def restore(path: Path) -> LandmarkNetwork:
     ]
     named = {name.removesuffix(".half"): values for name, values in tensors if not name.startswith(_UNNAMED)}
     folded = [values for name, values in tensors if name.startswith(_UNNAMED)]
-    network = LandmarkNetwork()
     state = {**network.state_dict(), **named}
     pairs = _normalised(network)
     if len(folded) != 2 * len(pairs):
@@ -54,6 +57,13 @@ def restore(path: Path) -> LandmarkNetwork:
         raise ValueError(f"{path}: no graph of this network: {error}") from error
     network.eval()
     return network
+
+
+def settle(network: nn.Module) -> None:
+    """Keep a restored network's normalisations as they are, in training mode too."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def _normalised(network: nn.Module) -> list[tuple[str, str]]:
