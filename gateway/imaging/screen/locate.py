@@ -45,7 +45,7 @@ class Bar(NamedTuple):
 
 # What leaves an X-ray system is grey, and phones photograph in colour: a grey picture must look far more like
 # a photo. A film that is taken for a photo is cut, a photo that is taken for a film is only measured worse.
-IN_COLOUR, GREY = Bar(look_from=0.005, doubt=1.0), Bar(look_from=0.02, doubt=4.0)
+IN_COLOUR, GREY = Bar(look_from=0.005, doubt=-1.0), Bar(look_from=0.02, doubt=4.0)
 
 
 class Found(NamedTuple):

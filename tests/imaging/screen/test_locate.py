@@ -47,7 +47,7 @@ def test_what_is_surely_no_photo_is_not_looked_at_again():
 @pytest.mark.parametrize(
     ("colour", "folds", "views", "is_photo"),
     [
-        (COLOUR, 1, 3, True), (COLOUR, 1, -3, False), (COLOUR, -2, 9, True), (COLOUR, -2, 1, False),
+        (COLOUR, 1, 3, True), (COLOUR, 1, -6, False), (COLOUR, -2, 9, True), (COLOUR, -2, 1, False),
         (0.0, 1, 3, False), (0.0, 4, 4, True), (0.0, 9, -9, True), (0.02, 1, 3, False),
     ],
 )  # fmt: skip
