@@ -36,8 +36,8 @@ def screen_of(instance: Instance, image: bytes, *, quality: bool = False) -> Any
 
 def photo(seed: int = SEED, long_side_px: int = 1280) -> ScreenPhoto:
     rng = np.random.default_rng(seed)
-    film = canine_thorax(rng, long_side_px=900).picture
-    return screen_photo(rng, film, long_side_px=long_side_px, turn=False)
+    film = canine_thorax(rng, long_side_px=900)
+    return screen_photo(rng, film.picture, film.exposed, long_side_px=long_side_px, turn=False)
 
 
 def file_of(picture: np.ndarray) -> bytes:
@@ -85,9 +85,9 @@ def test_a_photo_is_measured_through_its_screen(instance):
     measured, mistaken = [], 0
     for number in range(8):
         rng = np.random.default_rng(SEED + 50 + number)
-        film = canine_thorax(rng, long_side_px=900).picture
-        taken = screen_photo(rng, film, long_side_px=1600, turn=False)
-        direct = ask(instance, "vhs", jpeg(film, quality=95), "render", "result")
+        film = canine_thorax(rng, long_side_px=900)
+        taken = screen_photo(rng, film.picture, film.exposed, long_side_px=1600, turn=False)
+        direct = ask(instance, "vhs", jpeg(film.picture, quality=95), "render", "result")
         through = ask(instance, "vhs", file_of(taken.picture), "render", "result")
         mistaken += direct["pop_detected"]
         if through["vhs"] and direct["vhs"] and not direct["pop_detected"]:
