@@ -37,7 +37,7 @@ def screen_of(instance: Instance, image: bytes, *, quality: bool = False) -> Any
 def photo(seed: int = SEED, long_side_px: int = 1280) -> ScreenPhoto:
     rng = np.random.default_rng(seed)
     film = canine_thorax(rng, long_side_px=900)
-    return screen_photo(rng, film.picture, film.exposed, long_side_px=long_side_px, turn=False)
+    return screen_photo(rng, film, long_side_px=long_side_px, turn=False)
 
 
 def file_of(picture: np.ndarray) -> bytes:
@@ -76,6 +76,16 @@ def test_a_film_itself_is_no_photo(instance):
     assert not any(screen_of(instance, jpeg(film))["is_photo"] for film in films)
 
 
+def test_without_its_colours_a_photo_looks_less_like_one(instance):
+    for number in range(3):
+        picture = photo(SEED + number).picture
+        grey = np.repeat(picture @ np.array([0.114, 0.587, 0.299]), 3).reshape(picture.shape)
+        coloured, plain = (
+            screen_of(instance, file_of(each))["probability"] for each in (picture, grey.astype(np.uint8))
+        )
+        assert np.log(coloured / (1 - coloured)) - np.log(plain / (1 - plain)) > 3
+
+
 def test_what_is_no_picture_is_refused(instance):
     with pytest.raises(InferenceServerException, match="Unsupported image format"):
         screen_of(instance, b"GIF89a")
@@ -86,7 +96,7 @@ def test_a_photo_is_measured_through_its_screen(instance):
     for number in range(8):
         rng = np.random.default_rng(SEED + 50 + number)
         film = canine_thorax(rng, long_side_px=900)
-        taken = screen_photo(rng, film.picture, film.exposed, long_side_px=1600, turn=False)
+        taken = screen_photo(rng, film, long_side_px=1600, turn=False)
         direct = ask(instance, "vhs", jpeg(film.picture, quality=95), "render", "result")
         through = ask(instance, "vhs", file_of(taken.picture), "render", "result")
         mistaken += direct["pop_detected"]

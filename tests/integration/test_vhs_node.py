@@ -87,9 +87,7 @@ def photos():
     def draw(seed):
         rng = np.random.default_rng(seed)
         film = canine_thorax(rng, long_side_px=900)
-        return b64(
-            screen_photo(rng, film.picture, film.exposed, long_side_px=1600, turn=False).picture[..., ::-1]
-        )
+        return b64(screen_photo(rng, film, long_side_px=1600, turn=False).picture[..., ::-1])
 
     return [draw(SEED + number) for number in range(CANDIDATES)]
 

@@ -38,7 +38,7 @@ def call(instance):
 def draw(seed, long_side_px=1600):
     rng = np.random.default_rng(seed)
     film = canine_thorax(rng, long_side_px=900)
-    return screen_photo(rng, film.picture, film.exposed, long_side_px=long_side_px, turn=False)
+    return screen_photo(rng, film, long_side_px=long_side_px, turn=False)
 
 
 def b64_of(picture):

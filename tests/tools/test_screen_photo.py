@@ -18,7 +18,7 @@ BANK = films(5, 6, long_side_px=320)
 
 def photo(seed: int, **options) -> ScreenPhoto:
     rng = np.random.default_rng(seed)
-    return screen_photo(rng, *varied(rng, BANK), **{"long_side_px": 512, **options})
+    return screen_photo(rng, varied(rng, BANK), **{"long_side_px": 512, **options})
 
 
 PHOTOS = [photo(seed) for seed in range(60)]
@@ -70,16 +70,17 @@ def test_the_true_aspect_follows_from_corners_and_focal_length():
 
 def test_what_the_corners_enclose_is_the_film():
     """Straightened photos look like the film that was shown: their grey values rise and fall together."""
-    film = films(8, 3, long_side_px=320)[0].picture
+    film = films(8, 3, long_side_px=320)[0]
+    rows, columns = film.picture.shape
     likeness = []
     for seed in range(12):
         each = screen_photo(np.random.default_rng(seed), film, long_side_px=512, turn=False)
         size = (64, 64)
-        shown = rectangle(0, 0, film.shape[1], film.shape[0])
+        shown = rectangle(0, 0, columns, rows)
         corners = project(each.homography, shown)
         grey = cv2.cvtColor(each.picture, cv2.COLOR_BGR2GRAY)
         seen = cv2.resize(rectified(grey, corners), size, interpolation=cv2.INTER_AREA)
-        meant = cv2.resize(film, size, interpolation=cv2.INTER_AREA)
+        meant = cv2.resize(film.picture, size, interpolation=cv2.INTER_AREA)
         likeness.append(np.corrcoef(seen.ravel(), meant.ravel())[0, 1])
     assert np.median(likeness) > 0.8
 

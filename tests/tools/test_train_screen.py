@@ -15,7 +15,7 @@ from gateway.imaging.vhs.folds import FOLDS
 from gateway.imaging.vhs.network_input import INPUT_SIZE_PX, network_input
 from tests.imaging.picture_files import jpeg, tiff
 from tests.imaging.screen.drawn import CORNERS, screen
-from tools.phantoms.screen_films import Film, direct_radiograph, films
+from tools.phantoms.screen_films import Film, direct_radiograph, exported, films
 from tools.phantoms.screen_photo import screen_photo, turned
 from tools.train.screen import augment, evaluate, pool, side_views
 
@@ -75,7 +75,7 @@ def test_metadata_names_the_version_and_the_folds():
 
 @needs_weights
 def test_folds_are_not_copies_of_each_other(screens, bank):
-    photo = screen_photo(np.random.default_rng(SEED), bank[0].picture)
+    photo = screen_photo(np.random.default_rng(SEED), bank[0])
     found = screens.found(evaluate.grey_of(photo.picture))
     for other in range(1, FOLDS):
         assert np.abs(found.corners[0] - found.corners[other]).max() > 1e-4
@@ -86,10 +86,18 @@ def test_folds_are_not_copies_of_each_other(screens, bank):
 def test_keeps_its_bars_on_drawn_photos_of_other_seeds(judged):
     index = [each.jaccard for each in judged]
     # Wider than what was found, for so few photos; the model card tells that, and the aims.
-    assert np.median(index) > 0.975
-    assert np.mean(index) > 0.93
+    assert np.median(index) > 0.98
+    assert np.mean(index) > 0.96
+    assert np.percentile(index, 10) > 0.93
     assert np.mean([each.screen.is_photo for each in judged]) >= 0.95
-    assert np.mean([each.screen.fault is None for each in judged]) >= 0.9
+    assert np.mean([each.screen.fault is None for each in judged]) >= 0.95
+
+
+@needs_weights
+def test_drawn_films_of_other_seeds_are_no_photos(screens, bank):
+    rng = np.random.default_rng(SEED)
+    drawn = [exported(rng, direct_radiograph(rng, bank)) for _ in range(100)]
+    assert sum(screens.screen(picture).is_photo for picture in drawn) <= 2
 
 
 @needs_weights
@@ -105,7 +113,7 @@ def test_real_chest_films_are_no_photos(screens):
 def test_exif_turns_a_photo_before_its_corners_are_ordered(screens, bank, orientation):
     from gateway.imaging.picture import read_picture
 
-    photo = screen_photo(np.random.default_rng(11), bank[2].picture, long_side_px=900, turn=False)
+    photo = screen_photo(np.random.default_rng(11), bank[2], long_side_px=900, turn=False)
     quarters = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
     stored = jpeg(np.ascontiguousarray(np.rot90(photo.picture[..., ::-1], quarters)))
     segment = b"Exif\0\0" + tiff(orientation)
@@ -189,7 +197,7 @@ def test_random_quadrilaterals_can_be_looked_through(seed):
 
 
 def test_a_turned_photo_is_ordered_by_place(bank):
-    photo = screen_photo(np.random.default_rng(3), bank[0].picture, turn=False)
+    photo = screen_photo(np.random.default_rng(3), bank[0], turn=False)
     for quarters in range(4):
         assert np.array_equal(ordered(turned(photo, quarters).corners), turned(photo, quarters).corners)
 
@@ -215,12 +223,13 @@ def test_restored_networks_give_what_their_graphs_gave():
             np.testing.assert_allclose(given.numpy(), wanted, atol=1e-4)
 
 
-def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path):
+@pytest.mark.parametrize("go_on_from", [None, REPOSITORY], ids=["anew", "further"])
+def test_a_short_training_writes_a_graph_of_the_same_contract(tmp_path, go_on_from):
     pytest.importorskip("torch", reason="torch is not installed")
     from tools.train.screen import training
 
     effort = training.Effort(photos=30, judged=3, start_steps=1, fold_steps=1, side_photos=12, side_steps=1)
-    training.train(tmp_path / "out", seed=3, effort=effort)
+    training.train(tmp_path / "out", seed=3, effort=effort, go_on_from=go_on_from)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     assert [value.name for value in session.get_outputs()] == OUTPUTS
     sides = onnxruntime.InferenceSession(str(tmp_path / "out" / "sides.onnx"))

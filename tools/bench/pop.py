@@ -57,7 +57,7 @@ def drawn_photos(count: int) -> list[bytes]:
 
 
 def _photo(rng: np.random.Generator) -> bytes:
-    film = canine_thorax(rng, long_side_px=900).picture
+    film = canine_thorax(rng, long_side_px=900)
     size = None
     while size is None:
         picture = screen_photo(rng, film, long_side_px=DRAWN_PX, turn=False).picture

@@ -7,6 +7,8 @@ import numpy as np
 
 from gateway.imaging.screen.quad import edge_lengths, ordered
 from tools.phantoms import screen_optics as optics
+from tools.phantoms.canine_thorax import CanineThorax
+from tools.phantoms.screen_films import Film
 from tools.phantoms.screen_pose import acceptable, pose, project, rectangle
 from tools.phantoms.screen_room import clouds, fingers, polygon, room, stand_and_bezel
 from tools.phantoms.screen_seen import seen_area
@@ -35,12 +37,7 @@ class ScreenPhoto(NamedTuple):
 
 
 def screen_photo(
-    rng: Generator,
-    radiograph: np.ndarray,
-    exposed: np.ndarray | None = None,
-    *,
-    long_side_px: int = 640,
-    turn: bool = True,
+    rng: Generator, film: Film | CanineThorax, *, long_side_px: int = 640, turn: bool = True
 ) -> ScreenPhoto:
     """Photograph a radiograph on a screen, again and again until the photo shows where the film ends.
 
@@ -48,10 +45,8 @@ def screen_photo(
     ----------
     rng
         Source of every choice.
-    radiograph
-        uint8 (rows, columns): air dark, bone bright.
-    exposed
-        float64 (4, 2): what X-rays reached of it, TL, TR, BR, BL; None for all.
+    film
+        What the screen shows: air dark, bone bright.
     long_side_px
         Longer side of the photo.
     turn
@@ -62,21 +57,17 @@ def screen_photo(
     ValueError
         No photo showed it.
     """
-    if exposed is None:
-        exposed = rectangle(0, 0, radiograph.shape[1], radiograph.shape[0])
     for _ in range(TRIES):
-        photo = _attempt(rng, radiograph, exposed, long_side_px)
+        photo = _attempt(rng, film, long_side_px)
         if photo is not None:
             return turned(photo, 1 if rng.random() < 0.5 else 3) if turn and rng.random() < 0.06 else photo
     raise ValueError(f"in {TRIES} photos a side of this radiograph could not be seen")
 
 
-def _attempt(
-    rng: Generator, radiograph: np.ndarray, exposed: np.ndarray, long_side_px: int
-) -> ScreenPhoto | None:
+def _attempt(rng: Generator, film: Film | CanineThorax, long_side_px: int) -> ScreenPhoto | None:
     """Take one photo; None where it does not show where the film ends, or not enough of it."""
     width, height = _frame(rng, long_side_px)
-    screen = display(rng, radiograph, long_side_px=int(long_side_px * rng.uniform(0.6, 0.95)))
+    screen = display(rng, film.picture, long_side_px=int(long_side_px * rng.uniform(0.6, 0.95)))
     left, top, right, bottom = screen.shown
     view = pose(rng, (right - left) / (bottom - top), width, height)
     # From pixels of the screen to its plane, where the visible film is 1 high around the origin.
@@ -91,13 +82,14 @@ def _attempt(
         return lens.distort(project(to_photo, points))
 
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    reached = project(screen.film, exposed).clip(screen.shown[:2], screen.shown[2:])
+    reached = project(screen.film, film.exposed).clip(screen.shown[:2], screen.shown[2:])
     area = seen_area(grey, bent, (reached, rectangle(*screen.shown), rectangle(*screen.viewport)))
     if area is None or not acceptable(project(to_photo, area), width, height):
         return None
-    film = rectangle(0, 0, radiograph.shape[1], radiograph.shape[0])
-    there = bent(project(screen.film, film))
-    homography = cv2.getPerspectiveTransform(film.astype(np.float32), there.astype(np.float32))
+    rows, columns = film.picture.shape
+    whole = rectangle(0, 0, columns, rows)
+    there = bent(project(screen.film, whole))
+    homography = cv2.getPerspectiveTransform(whole.astype(np.float32), there.astype(np.float32))
     top, right, bottom, left = edge_lengths(area)
     aspect = float((top + bottom) / (right + left))
     return ScreenPhoto(picture, bent(area).astype(np.float32), homography, view.focal_px, aspect)

@@ -151,10 +151,11 @@ def locate(picture: np.ndarray, colour: float, found: Found, sides: Network) -> 
     bar = IN_COLOUR if colour >= COLOUR_FROM else GREY
     if probability < bar.look_from:
         return Screen(probability, False, start, 0.0, NO_PHOTO)
+    logit = float(found.screen[np.isfinite(found.screen)].mean()) - bar.doubt
     if fault := fault_of(start, columns, rows):
+        probability = _probability(logit)
         return Screen(probability, probability >= PHOTO_FROM, start, 0.0, fault)
-    folds = float(found.screen[np.isfinite(found.screen)].mean())
-    return _looked(picture, start, folds - bar.doubt, sides)
+    return _looked(picture, start, logit, sides)
 
 
 def probability_of(logits: np.ndarray) -> float:

@@ -75,6 +75,13 @@ def rectified_size(corners: np.ndarray) -> tuple[int, int]:
     return min(max(width, low), high), min(max(height, low), high)
 
 
+def straightening(corners: np.ndarray) -> np.ndarray:
+    """Give the homography from continuous pixels of a picture to those of the rectified one, (3, 3)."""
+    width, height = rectified_size(corners)
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(np.asarray(corners, np.float32), target))
+
+
 def rectified(picture: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Warp what the corners enclose to a rectangle.
 
@@ -89,9 +96,8 @@ def rectified(picture: np.ndarray, corners: np.ndarray) -> np.ndarray:
     -------
     The same type; `rectified_size` says how large. Outside the picture is black.
     """
-    width, height = rectified_size(corners)
-    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
     # OpenCV's coordinates have pixel centres at whole numbers, ours at halves.
-    source, target = (points.astype(np.float32) - np.float32(0.5) for points in (corners, target))
-    matrix = cv2.getPerspectiveTransform(source, target)
-    return np.asarray(cv2.warpPerspective(picture, matrix, (width, height), flags=cv2.INTER_CUBIC))
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    matrix = np.linalg.inv(half) @ straightening(corners) @ half
+    size = rectified_size(corners)
+    return np.asarray(cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_CUBIC))

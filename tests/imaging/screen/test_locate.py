@@ -81,6 +81,14 @@ def test_an_impossible_quadrilateral_is_named():
     assert "expected at least 8%" in result.fault
 
 
+@pytest.mark.parametrize(("colour", "is_photo"), [(COLOUR, True), (0.0, False)])
+def test_without_a_closer_look_the_bar_is_the_same(colour, is_photo):
+    """A grey film of which nothing can be made is measured as it is rather than refused as a bad photo."""
+    impossible = found(CORNERS[0] + (CORNERS - CORNERS[0]) * 0.2, logit=2.0)
+    result = locate(screen(), colour, impossible, never)
+    assert (result.is_photo, result.probability >= 0.5) == (is_photo, is_photo)
+
+
 def test_lines_that_make_no_rectangle_are_not_believed():
     crossed = ridges(np.array([[150.0, 150], [200, 200], [100, 100], [50, 50]]))
     result = locate(screen(), COLOUR, found(), sides(lambda view: crossed))

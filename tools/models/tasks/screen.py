@@ -27,7 +27,7 @@ class Corners:
         """Draw photos of screens, and photos of none."""
         rng = np.random.default_rng(SEED)
         bank = films(SEED, 3)
-        photos = [screen_photo(rng, *varied(rng, bank), long_side_px=768).picture for _ in range(6)]
+        photos = [screen_photo(rng, varied(rng, bank), long_side_px=768).picture for _ in range(6)]
         photos += [screenless_photo(rng, long_side_px=768) for _ in range(2)]
         grey = [np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY), np.uint8) for photo in photos]
         return {"letterbox": np.stack([network_input(picture) for picture in grey])}

@@ -70,7 +70,7 @@ def judged_photos(screens: Screens, seed: int, count: int, bank: Sequence[Film])
     rng, filters = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 8])
     judged = []
     for _ in range(count):
-        drawn = screen_photo(rng, *varied(rng, bank), long_side_px=PHOTO_PX)
+        drawn = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
         photo = drawn._replace(picture=grey_of(drawn.picture))
         screen = screens.screen(photo.picture if filters.random() < GREY_SHARE else drawn.picture)
         judged.append(Judged(photo, screen, jaccard(screen.corners, photo.corners)))

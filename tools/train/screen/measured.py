@@ -67,7 +67,7 @@ def triples(pipeline: Pipeline, seed: int, count: int) -> Iterator[Triple]:
     rng = np.random.default_rng([seed, 5])
     for _ in range(count):
         film = canine_thorax(rng, long_side_px=900)
-        drawn = screen_photo(rng, film.picture, film.exposed, long_side_px=PHOTO_PX, turn=False)
+        drawn = screen_photo(rng, film, long_side_px=PHOTO_PX, turn=False)
         direct = pipeline.assess(film.picture).vhs
         if direct is not None:
             photo = drawn.picture

@@ -66,7 +66,7 @@ def render(seed: int, count: int, bank: Sequence[Film] | None = None) -> Pool:
         elif kind < DIRECT_SHARE + SCREENLESS_SHARE:
             pool.squares[index] = square_of(_grey(screenless_photo(rng, long_side_px=PHOTO_PX)))
         else:
-            photo = screen_photo(rng, *varied(rng, bank), long_side_px=PHOTO_PX)
+            photo = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
             grey = _grey(photo.picture)
             pool.squares[index] = square_of(grey)
             pool.corners[index] = in_square(photo.corners, grey)

@@ -78,7 +78,7 @@ def render_photos(seed: int, count: int, coarse: Coarse, bank: Sequence[Film] | 
         elif kind < DIRECT_SHARE + SCREENLESS_SHARE:
             grey = grey_of(screenless_photo(rng, long_side_px=PHOTO_PX))
         else:
-            photo = screen_photo(rng, *varied(rng, bank), long_side_px=PHOTO_PX)
+            photo = screen_photo(rng, varied(rng, bank), long_side_px=PHOTO_PX)
             grey = grey_of(photo.picture)
             photos.corners[index], photos.screen[index] = photo.corners, True
         photos.pictures.append(grey)

@@ -58,7 +58,7 @@ def train(
     seed
         The same seed, number of threads and version of torch give the same weights.
     effort
-        How much to render and how long to train; None: as the shipped weights were.
+        How much to render and how long to train; None: as the recipe has it.
     go_on_from
         A model repository whose graphs of these networks to train further, rather than new ones from scratch.
 
@@ -86,14 +86,14 @@ def train(
     cv2.setNumThreads(1)  # its threads and torch's would wait for each other
     pool = render(seed, effort.photos)
     folds, side_network = FiveFolds([CornerNetwork() for _ in range(FOLDS)]), SideNetwork()
+    settled = go_on_from is not None
     if go_on_from:
         restore(go_on_from / "screen_corners" / "1" / "model.onnx", folds)
         restore(go_on_from / "screen_sides" / "1" / "sides.onnx", ShippedSides(side_network))
     else:
-        everything = np.arange(effort.photos)
-        start = fit(CornerNetwork(), pool, everything, seed, effort.start_steps, effort.rate)
+        start = folds.folds[0]
+        fit(start, pool, np.arange(effort.photos), seed, effort.start_steps, effort.rate)
         folds = FiveFolds([copy.deepcopy(start) for _ in range(FOLDS)])
-    settled = go_on_from is not None
     for number, fold in enumerate(folds.folds):
         fit_fold(fold, pool, seed, number, effort, settled=settled)
     corners, sides = output_dir / "model.onnx", output_dir / "sides.onnx"
@@ -124,8 +124,8 @@ def fit(
     rate: float,
     *,
     settled: bool = False,
-) -> "CornerNetwork":
-    """Train a network on part of a pool, in bfloat16 where the processor multiplies it.
+) -> None:
+    """Train a network in place on part of a pool, in bfloat16 where the processor multiplies it.
 
     `settled` keeps its normalisations as they are, as those of a restored network must be.
     """
@@ -153,7 +153,6 @@ def fit(
         schedule.step()
         if step % 100 == 0 or step == steps - 1:
             logger.info("step %d of %d: loss %.3f", step, steps, cost.item())
-    return network
 
 
 def pace(step: int, steps: int) -> float:

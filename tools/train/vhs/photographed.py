@@ -3,9 +3,10 @@
 import cv2
 import numpy as np
 
-from gateway.imaging.screen.rectify import rectified, rectified_size
+from gateway.imaging.screen.rectify import rectified, straightening
 from tools.phantoms.canine_thorax import CanineThorax
 from tools.phantoms.screen_photo import screen_photo
+from tools.phantoms.screen_pose import project
 
 Generator = np.random.Generator
 
@@ -34,11 +35,8 @@ def photographed(
     uint8 of another size, and the points in its pixels, float32; outside it where the screen did not show
     them.
     """
-    photo = screen_photo(generator, film.picture, film.exposed, long_side_px=PHOTO_PX, turn=False)
+    photo = screen_photo(generator, film, long_side_px=PHOTO_PX, turn=False)
     grey = cv2.cvtColor(photo.picture, cv2.COLOR_BGR2GRAY)
     corners = photo.corners + generator.normal(0, SLACK * PHOTO_PX, (4, 2))
-    width, height = rectified_size(corners)
-    rectangle = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-    straight = cv2.getPerspectiveTransform(corners.astype(np.float32), rectangle)
-    moved = cv2.perspectiveTransform(points[np.newaxis].astype(np.float64), straight @ photo.homography)[0]
+    moved = project(straightening(corners) @ photo.homography, points)
     return rectified(grey, corners), moved.astype(np.float32)
