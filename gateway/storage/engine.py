@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -129,9 +130,23 @@ def database_url(url: str) -> URL:
     return parsed.set(drivername="postgresql+psycopg" if name == "postgresql" else "sqlite+aiosqlite")
 
 
+class _RollingBack(sqlite3.Connection):
+    """Rolls back before it closes.
+
+    Closing alone leaves a transaction open for as long as anybody holds a cursor of it that is not read to
+    its end (`RETURNING`), such as the traceback of the error after which the connection is closed.
+    """
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 def _open_sqlite(url: URL) -> Database:
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=BUSY_TIMEOUT_MS / 1000)
-    reader = create_async_engine(url, pool_size=READERS, max_overflow=0)
+    ours: dict[str, Any] = {"max_overflow": 0, "connect_args": {"factory": _RollingBack}}
+    writer = create_async_engine(url, pool_size=1, pool_timeout=BUSY_TIMEOUT_MS / 1000, **ours)
+    reader = create_async_engine(url, pool_size=READERS, **ours)
     _prepare(writer.sync_engine, True)
     _prepare(reader.sync_engine, False)
     return Database(url, writer, reader, Visits(url, _prepare, readers=READERS))

@@ -5,10 +5,11 @@ import contextlib
 import os
 import random
 import socket
+import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from gateway.storage.clock import Now, ago
@@ -81,6 +82,36 @@ async def test_a_cancelled_write_leaves_no_lock(database):
             await task
     await asyncio.wait_for(write("last"), 5)
     assert "last" in await names(database)
+
+
+async def test_a_write_cut_off_in_a_statement_leaves_no_lock_while_its_error_is_looked_at(database):
+    if database.is_postgresql:
+        pytest.skip("the server ends the transaction of a connection that is closed")
+    begun, gate = threading.Event(), threading.Event()
+
+    def held():
+        begun.set()
+        gate.wait()
+        return "one"
+
+    async def write():
+        async with database.write() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            await driver.create_function("held", 0, held)
+            await connection.execute(
+                insert(executors).values({**ROW, "executor_id": func.held()}).returning(executors.c.boot_id)
+            )
+
+    writing = asyncio.create_task(write())
+    await asyncio.to_thread(begun.wait)
+    writing.cancel()
+    asyncio.get_running_loop().call_later(0.1, gate.set)
+    with pytest.raises(asyncio.CancelledError) as error:
+        await writing
+    async with asyncio.timeout(10), database.write() as connection:
+        await connection.execute(insert(executors).values({**ROW, "executor_id": "two"}))
+    assert await names(database) == {"two"}
+    del error
 
 
 async def test_the_clock_is_the_databases_and_in_milliseconds(database):
