@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gateway.imaging.screen.aspect import aspect_factor
+from gateway.imaging.screen.aspect import aspect_factor, is_rectangle
 from gateway.imaging.screen.frame_quality import feedback, frame_quality
 from gateway.imaging.screen.rectify import rectified
 from gateway.imaging.vhs.network_input import network_input
@@ -41,20 +41,26 @@ def straighten(
     """
     if not located["is_photo"]:
         return Straightened(picture, letterbox, {**header, "pop_detected": False})
-    failed = located["corners"] is None
-    about: dict[str, Any] = {"pop_detected": True, "perspective_failed": failed}
-    if failed:
+    view = picture.shape[1], picture.shape[0], header.get("focal_35mm_mm")
+    corners = _rectangle(located["corners"], view)
+    about: dict[str, Any] = {"pop_detected": True, "perspective_failed": corners is None}
+    if corners is None:
         return Straightened(picture, letterbox, {**header, **about})
-    corners = np.array(located["corners"], np.float64)
     film = rectified(picture, corners)
     about |= {
         "width": film.shape[1],
         "height": film.shape[0],
         "corners": _in_file(corners, header),
         "corner_certainty": located["certainty"],
-        "aspect": aspect_factor(corners, picture.shape[1], picture.shape[0], header.get("focal_35mm_mm")),
+        "aspect": aspect_factor(corners, *view),
     }
     return Straightened(film, network_input(film), {**header, **about})
+
+
+def _rectangle(corners: list[list[float]] | None, view: tuple[int, int, float | None]) -> np.ndarray | None:
+    """Take corners that a measurement can rely on, in a photo of that width, height and focal length."""
+    found = None if corners is None else np.array(corners, np.float64)
+    return found if found is not None and is_rectangle(found, *view) else None
 
 
 def describe(

@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.imaging.screen.aspect import aspect_factor, focal_px, tilt_degrees, true_aspect
+from gateway.imaging.screen.aspect import (
+    aspect_factor,
+    focal_px,
+    is_rectangle,
+    skew_degrees,
+    tilt_degrees,
+    true_aspect,
+)
 from gateway.imaging.screen.rectify import rectified_size
 
 W, H = 1600, 1200
@@ -43,6 +50,26 @@ def test_aspect_is_exact_from_any_side_with_the_right_focal_length(pose):
 def test_tilt_is_that_of_the_sheet(pose):
     corners = photographed(*pose, focal=1216)
     assert tilt_degrees(corners, W, H, 1216) == pytest.approx(pose[1], abs=1e-4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(poses)
+def test_a_sheet_is_a_rectangle_from_any_side(pose):
+    corners = photographed(*pose, focal=0.76 * W)
+    assert skew_degrees(corners, W, H, 0.76 * W) == pytest.approx(0, abs=1e-5)
+    assert is_rectangle(corners, W, H, None)
+
+
+@pytest.mark.parametrize("corner", range(4))
+def test_a_side_askew_makes_no_rectangle_where_the_focal_length_is_known(corner):
+    corners = photographed(1.25, 15, 60, 5, focal=0.76 * W)
+    corners[corner] += np.sign(corners[corner] - corners.mean(0)) * 70
+    assert not is_rectangle(corners, W, H, None)
+    assert is_rectangle(corners, 1603, 1011, None)
+
+
+def test_corners_in_one_line_are_no_rectangle():
+    assert not is_rectangle(np.array([[100.0, 100], [400, 400], [800, 800], [200, 200]]), W, H, None)
 
 
 @settings(deadline=None, max_examples=60)

@@ -62,6 +62,15 @@ def test_a_photo_without_usable_corners_says_so():
     assert film.picture.shape == (900, 1200)
 
 
+def test_corners_of_no_rectangle_are_not_measured_through():
+    askew = CORNERS.copy()
+    askew[:2, 0] += 120
+    located = {**tensors()["located"], "corners": askew.tolist()}
+    film = straighten(letterbox=network_input(screen()), **{**tensors(), "located": located})
+    assert View.from_header(film.header).perspective_failed
+    assert "corners" not in film.header
+
+
 def test_corners_are_told_in_pixels_of_the_file():
     document = describe(quality=False, **tensors())
     assert jaccard(np.array(document["corners"]) / 2, CORNERS) > 0.99
