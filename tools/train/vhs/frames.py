@@ -10,7 +10,7 @@ Generator = np.random.Generator
 UNTURNED_DEGREES = 15.0
 FAR_TURNED_SHARE = 0.05
 """Share of films turned by up to 90 degrees."""
-TIGHT_SHARE = 0.12
+TIGHT_SHARE = 0.2
 """Share of films cropped closely about the landmarks: often without the ribs from which T4 is counted."""
 CARELESS_SHARE = 0.08
 """Share of films cropped without regard to the landmarks."""

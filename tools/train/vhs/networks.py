@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from tools.train.layers import Residual, convolution
-from tools.train.vhs.decode import decode
+from tools.train.vhs.decode import decode_jointly
 from tools.train.vhs.layout import EDGES, FOLDS, POINTS
 
 CHANNELS = (32, 64, 96, 128)
@@ -94,7 +94,7 @@ class LandmarkNetwork(nn.Module):  # type: ignore[misc]
         super().__init__()
         self.trunk = Trunk()
         self.folds = nn.ModuleList([Fold() for _ in range(FOLDS)])
-        # One map of the heart, one of each edge; they teach, and are no part of the shipped graph.
+        # One map of the heart, which teaches only, and one of each edge.
         self.guides = nn.ModuleList([nn.Conv2d(DECODER_CHANNELS[-1], 1 + EDGES, 1) for _ in range(FOLDS)])
 
     def maps(self, letterbox: Tensor, blocks: int) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -110,7 +110,9 @@ class LandmarkNetwork(nn.Module):  # type: ignore[misc]
         """Give landmarks (N, 5, 7, 2), peaks (N, 5, 7) and validity (N, 5) of squares (N, 1, 512, 512)."""
         views = self.trunk(letterbox), self.trunk(letterbox.flip(-1))
         answers = [fold(*views[number in MIRRORED]) for number, fold in enumerate(self.folds)]
-        landmarks, peaks = decode(torch.stack([maps for maps, _, _ in answers], 1))
+        edges = [guide(last)[:, 1:] for guide, (_, _, last) in zip(self.guides, answers, strict=True)]
+        maps = torch.stack([maps for maps, _, _ in answers], 1)
+        landmarks, peaks = decode_jointly(maps, torch.stack(edges, 1))
         is_mirrored = torch.tensor([[[number in MIRRORED, False]] for number in range(FOLDS)])
         landmarks = torch.where(is_mirrored, 1 - landmarks, landmarks)
         return landmarks, peaks, torch.stack([validity for _, validity, _ in answers], 1)

@@ -15,7 +15,7 @@ from tools.train.vhs.others import real_negatives
 
 logger = logging.getLogger(__name__)
 
-MODEL_VERSION = "v0.4.0"
+MODEL_VERSION = "v0.5.0"
 HELD_OUT_SEED = 0
 """Of the films to measure on: the same for every training, so that two can be compared. No training draws
 any of them, as their purposes are part of their seeds."""
@@ -39,7 +39,7 @@ class Effort(NamedTuple):
     """Films seen through photos of screens, beside the others."""
 
 
-FURTHER = Effort(films=3200, photographed=2400, negatives=800, steps=1100)
+FURTHER = Effort(films=2400, photographed=3000, negatives=600, steps=1900)
 """When a graph is trained further: there is one stage then, of `steps`."""
 
 
@@ -99,7 +99,8 @@ def train(
 def stages_of(effort: Effort, *, anew: bool) -> tuple[Stage, ...]:
     """Give the parts of the fit, of a new network or of one that a graph was restored to."""
     if not anew:
-        return (Stage(SIDE, effort.rows, 4, effort.steps, 2.5e-4, as_taken=0.5, decoded=True, settled=True),)
+        further = Stage(SIDE, effort.rows, 4, effort.steps, 3e-4, guided=True, as_taken=0.5)
+        return (further._replace(decoded=True, settled=True),)
     return (
         Stage(SIDE // 2, effort.first_rows, 2, effort.first_steps, 2e-3),
         Stage(SIDE // 2, effort.small_rows, 2, effort.small_steps, 2e-3, guided=True),
