@@ -10,10 +10,10 @@ CELL_PX = 4
 """Pixels of the square per cell of a landmark's map."""
 POINTS = len(LANDMARKS)
 EDGES = 14
-"""Cranial edges of vertebrae, T1 to L1, that teach counting."""
+"""Cranial edges of vertebrae, T1 to L1: they teach counting, and tell how long a vertebra is."""
 OUTLINE = 25
 """Points of the heart's outline, which teaches where it ends."""
 GUIDE_CELL_PX = 8
-"""Pixels of the square per cell of the maps that only teach."""
+"""Pixels of the square per cell of the maps of the heart and the edges."""
 
 __all__ = ["CELL_PX", "EDGES", "FOLDS", "GUIDE_CELL_PX", "OUTLINE", "POINTS", "SIDE"]
