@@ -68,6 +68,8 @@ def shape_of(corners: np.ndarray, width: int, height: int) -> Shape:
 def fault_of(corners: np.ndarray, width: int, height: int) -> str | None:
     """Say what makes a quadrilateral no photographed rectangle; None where it can be one.
 
+    Through whatever lens: with its focal length `aspect.is_rectangle` can tell more.
+
     Parameters
     ----------
     corners

@@ -99,8 +99,19 @@ def train(
 def stages_of(effort: Effort, *, anew: bool) -> tuple[Stage, ...]:
     """Give the parts of the fit, of a new network or of one that a graph was restored to."""
     if not anew:
-        further = Stage(SIDE, effort.rows, 4, effort.steps, 3e-4, guided=True, as_taken=0.5)
-        return (further._replace(decoded=True, settled=True),)
+        return (
+            Stage(
+                SIDE,
+                effort.rows,
+                4,
+                effort.steps,
+                3e-4,
+                guided=True,
+                as_taken=0.5,
+                decoded=True,
+                settled=True,
+            ),
+        )
     return (
         Stage(SIDE // 2, effort.first_rows, 2, effort.first_steps, 2e-3),
         Stage(SIDE // 2, effort.small_rows, 2, effort.small_steps, 2e-3, guided=True),
