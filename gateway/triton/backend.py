@@ -75,17 +75,17 @@ def respond_in_parts(requests: Sequence[Any], function: Callable[..., Iterable[T
 
     for request in requests:
         sender = request.get_response_sender()
-        for response in _safely([request], _sending(sender, function)):
-            sender.send(response)
-        sender.send(flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        # An error goes with the flag: apart, a model that called this one would leave the flag unread, and
+        # Triton 24.10 takes such a call for running when it stops, and crashes after some thousand of them.
+        refusal = _safely([request], _sending(sender, function)) or [None]
+        sender.send(*refusal, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
 def call(model: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Iterator[Tensors]:
     """Call a decoupled model from within another, and yield each of its responses' tensors.
 
     What is yielded holds until the next response only. Read it to its end: Triton 24.10 does not tell the
-    called that its caller is gone (`gateway.triton.leases` does). After an error nothing more is read, for
-    that would hang; such a call counts as running until Triton ends, which then takes its exit timeout.
+    called that its caller is gone (`gateway.triton.leases` does). An error is the last response.
 
     Raises
     ------

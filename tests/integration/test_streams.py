@@ -25,9 +25,8 @@ def stopped(tmp_path_factory):
     return tmp_path_factory.mktemp("stopped") / "number"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def triton(tmp_path_factory, stopped):
-    folder = tmp_path_factory.mktemp("streams")
+@contextlib.asynccontextmanager
+async def serving(folder, stopped):
     decoupled_models.write(folder / "models", stopped)
     grpc_port, metrics_port = free_ports(2)
     server = EmbeddedTriton(
@@ -43,6 +42,12 @@ async def triton(tmp_path_factory, stopped):
     yield client
     await client.close()
     await server.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def triton(tmp_path_factory, stopped):
+    async with serving(tmp_path_factory.mktemp("streams"), stopped) as client:
+        yield client
 
 
 def inputs(upto: int) -> dict[str, np.ndarray]:
@@ -128,3 +133,11 @@ async def test_the_deadline_stops_the_work(triton, stopped):
     with pytest.raises(InferenceTimeout):
         await numbers(triton, "relay", LONG, timeout_seconds=0.5)
     assert await stop_of(stopped) < LONG / 2
+
+
+async def test_an_error_leaves_no_call_running(tmp_path, caplog):
+    caplog.set_level("INFO", "gateway.triton.embedded")
+    async with serving(tmp_path, tmp_path / "number") as client:
+        with pytest.raises(InvalidImage):
+            await numbers(client, "relay", -1)
+    assert "triton ended, exit code 0" in caplog.messages
