@@ -96,7 +96,7 @@ def test_vhs_of_closely_cropped_films_survives_a_wrong_count(graph):
     generator = np.random.default_rng(SEED)
     figures = evaluate.figures_of([graph.read(evaluate.cropped(film, generator)) for film in films(30)])
     assert figures["measured"] >= 28
-    # 0.29; 0.72 when each end of the six vertebrae was decoded alone.
+    # 0.29 with v0.5.0; 0.72 when each end of the six vertebrae was decoded alone.
     assert figures["vhs_mae"] <= 0.45
 
 
@@ -105,10 +105,10 @@ def test_errs_more_where_it_is_less_sure(graph):
     plain = films(30)
     hard = [spoil(film, generator) for spoil in evaluate.SPOILT.values() for film in plain]
     tiers = evaluate.tiers_of([graph.read(film) for film in [*plain, *hard]])
-    optimal, good, review = (tiers[tier]["radial_error_percent"] for tier in ("optimal", "good", "review"))
-    errors = [optimal, review] if good is None else [optimal, good, review]  # few films come out good
+    assert min(tiers[tier]["films"] for tier in ("optimal", "review")) >= 5
+    # Hardly any film comes out good, and the mean of one or two says nothing.
+    errors = [tiers[tier]["radial_error_percent"] for tier in tiers if tiers[tier]["films"] >= 5]
     assert errors == sorted(errors)
-    assert optimal < review
 
 
 def test_a_mirrored_film_measures_the_same(graph):
