@@ -62,6 +62,19 @@ def respond_batched(requests: Sequence[Any], function: Callable[[Tensors], Tenso
     return _safely(requests, answer)
 
 
+class _PartSender:
+    """Triton's response sender, which remembers whether it was used."""
+
+    def __init__(self, sender: Any) -> None:
+        self._sender = sender
+        self.is_cancelled = sender.is_cancelled
+        self.has_sent = False
+
+    def send(self, *response: Any, flags: int = 0) -> None:
+        self._sender.send(*response, flags=flags)
+        self.has_sent = True
+
+
 def respond_in_parts(requests: Sequence[Any], function: Callable[..., Iterable[Tensors]]) -> None:
     """Answer requests of a decoupled model, one after the other, with each of what `function` yields.
 
@@ -73,19 +86,27 @@ def respond_in_parts(requests: Sequence[Any], function: Callable[..., Iterable[T
     """
     import triton_python_backend_utils as pb_utils
 
+    final = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
     for request in requests:
-        sender = request.get_response_sender()
-        # An error goes with the flag: apart, a model that called this one would leave the flag unread, and
-        # Triton 24.10 takes such a call for running when it stops, and crashes after some thousand of them.
-        refusal = _safely([request], _sending(sender, function)) or [None]
-        sender.send(*refusal, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        sender = _PartSender(request.get_response_sender())
+        refusal = _safely([request], _sending(sender, function))
+        if refusal and not sender.has_sent:
+            # At once: a model that called this one reads nothing after an error, and Triton 24.10 crashes
+            # after some thousand calls whose end was not read.
+            sender.send(*refusal, flags=final)
+        else:
+            # One by one: where a model called this one, an error with the end never arrives after a part.
+            for response in refusal:
+                sender.send(response)
+            sender.send(flags=final)
 
 
 def call(model: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> Iterator[Tensors]:
     """Call a decoupled model from within another, and yield each of its responses' tensors.
 
     What is yielded holds until the next response only. Read it to its end: Triton 24.10 does not tell the
-    called that its caller is gone (`gateway.triton.leases` does). An error is the last response.
+    called that its caller is gone (`gateway.triton.leases` does). **An error that follows a part is lost
+    there**: the parts just end, and must tell by themselves whether they are all.
 
     Raises
     ------
@@ -154,7 +175,7 @@ def _answer(pb_utils: Any, request: Any, function: Callable[..., Tensors], with_
 
 
 def _sending(
-    sender: Any, function: Callable[..., Iterable[Tensors]]
+    sender: _PartSender, function: Callable[..., Iterable[Tensors]]
 ) -> Callable[[Any, Sequence[Any]], list[Any]]:
     """Give what sends each part of the answer to a request as it comes."""
 

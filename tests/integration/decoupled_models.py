@@ -1,4 +1,8 @@
-"""Two decoupled models for a Triton of the tests: `count`, and `relay`, which calls it."""
+"""Two decoupled models for a Triton of the tests: `count`, and `relay`, which calls it.
+
+Numbers that ask for more than parts: -1 is refused, 8 is refused after the first part, 1000 runs out of
+memory, 1001 breaks.
+"""
 
 from pathlib import Path
 
@@ -39,6 +43,8 @@ class TritonPythonModel:
                 return
             yield {{"number": np.full(3, number, np.int16)}}
             time.sleep(0.05)
+            if upto[0] == 8:
+                raise WrongContent("upto must not be 8")
 """
 RELAY = """
 from gateway.triton.backend import call, respond_in_parts

@@ -31,6 +31,10 @@ class Lease(Protocol):
         """Want the work no more."""
 
 
+class Incomplete(RuntimeError):
+    """A called model ended before its result: its error was lost, see `gateway.triton.backend.call`."""
+
+
 class Cancelled(Exception):
     """The caller is gone; all calls have come to their end."""
 
@@ -49,6 +53,8 @@ def generate(
     ------
     ImageError
         The request is one that the networks cannot meet.
+    Incomplete
+        A model broke.
     """
     asked = Asked.parse(request[0])
     stages = _Stages(asked, call, lease, is_cancelled)
@@ -98,6 +104,7 @@ class _Stages:
                 yield _part({"stage": "mask", **event})
             else:
                 labels = part.copy()
+        _require(labels.size > 0, "maisi_mask")
         return labels
 
     def latent(self, labels: np.ndarray) -> Generator[Tensors, None, np.ndarray]:
@@ -115,6 +122,7 @@ class _Stages:
                 yield _part({"stage": "latent", **event})
             else:
                 latent = part.copy()
+        _require(latent.size > 0, "maisi_latent")
         return latent
 
     def image(self, latent: np.ndarray) -> Generator[Tensors, None, tuple[np.ndarray, dict[str, Any]]]:
@@ -129,6 +137,7 @@ class _Stages:
                 image_hu[:, :, event["z"] : event["z"] + part.shape[2]] = part
             else:
                 model = event["model"]
+        _require(bool(model), "maisi_decode")
         return image_hu, model
 
     def _parts(
@@ -150,6 +159,11 @@ class _Stages:
                 yield json.loads(outputs["event"][0]), outputs[output]
         if is_over or self._is_cancelled():
             raise Cancelled
+
+
+def _require(is_whole: bool, model: str) -> None:
+    if not is_whole:
+        raise Incomplete(model)
 
 
 def _part(

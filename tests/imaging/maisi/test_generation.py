@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gateway.imaging.errors import WrongContent
-from gateway.imaging.maisi.generation import generate
+from gateway.imaging.maisi.generation import Incomplete, generate
 from gateway.imaging.maisi.labels import LABELS
 from gateway.imaging.maisi.masks import DrawnMasks
 from gateway.imaging.maisi.quality import organ_quality
@@ -128,6 +128,13 @@ def test_ends_soon_when_nobody_wants_it(models):
     assert "done" not in events
     assert log.count("maisi_latent") == 1
     assert "maisi_decode" not in log
+
+
+@pytest.mark.parametrize("model", ["maisi_mask", "maisi_latent", "maisi_decode"])
+def test_a_model_that_ends_before_its_result_is_a_failure(models, model):
+    cut = {**models, model: lambda **inputs: list(models[model](**inputs))[:-1]}
+    with pytest.raises(Incomplete, match=model):
+        list(generated(cut))
 
 
 def test_what_cannot_be_drawn_is_refused(models):
