@@ -54,7 +54,7 @@ def generate(
     ImageError
         The request is one that the networks cannot meet.
     Incomplete
-        A model broke.
+        A model broke midway.
     """
     asked = Asked.parse(request[0])
     stages = _Stages(asked, call, lease, is_cancelled)
@@ -99,12 +99,11 @@ class _Stages:
         }
         inputs = {"request": _text(json.dumps(document)), "lease": self._lease_name}
         labels = _NO_LABELS
-        for event, part in self._parts("maisi_mask", inputs, "labels"):
+        for event, part in self._parts("maisi_mask", inputs, "labels", last="labels"):
             if event["event"] == "progress":
                 yield _part({"stage": "mask", **event})
             else:
                 labels = part.copy()
-        _require(labels.size > 0, "maisi_mask")
         return labels
 
     def latent(self, labels: np.ndarray) -> Generator[Tensors, None, np.ndarray]:
@@ -117,12 +116,11 @@ class _Stages:
             "lease": self._lease_name,
         }
         latent = np.empty((0, 0, 0, 0), np.float32)
-        for event, part in self._parts("maisi_latent", inputs, "latent"):
+        for event, part in self._parts("maisi_latent", inputs, "latent", last="latent"):
             if event["event"] == "progress":
                 yield _part({"stage": "latent", **event})
             else:
                 latent = part.copy()
-        _require(latent.size > 0, "maisi_latent")
         return latent
 
     def image(self, latent: np.ndarray) -> Generator[Tensors, None, tuple[np.ndarray, dict[str, Any]]]:
@@ -130,40 +128,44 @@ class _Stages:
         image_hu = np.empty(self._asked.output_size, np.int16)
         model: dict[str, Any] = {}
         inputs = {"latent": latent, "lease": self._lease_name}
-        for event, part in self._parts("maisi_decode", inputs, "image_hu"):
+        for event, part in self._parts("maisi_decode", inputs, "image_hu", last="done"):
             if event["event"] == "progress":
                 yield _part({"stage": "decode", **event})
             elif event["event"] == "slab":
                 image_hu[:, :, event["z"] : event["z"] + part.shape[2]] = part
             else:
                 model = event["model"]
-        _require(bool(model), "maisi_decode")
         return image_hu, model
 
     def _parts(
-        self, model: str, inputs: Mapping[str, np.ndarray], output: str
+        self, model: str, inputs: Mapping[str, np.ndarray], output: str, *, last: str
     ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
         """Yield events with their array, until the caller is gone; read the called one to its end then.
+
+        Parameters
+        ----------
+        last
+            The event without which the answer is not whole.
 
         Raises
         ------
         Cancelled
             The caller is gone.
+        Incomplete
+            The model broke after its first event.
         """
-        is_over = False
+        is_over, event = False, {"event": ""}
         for outputs in self._call(model, inputs, ["event", output]):
             is_over = is_over or self._is_cancelled()
             if is_over:
                 self._lease.end()
             else:
-                yield json.loads(outputs["event"][0]), outputs[output]
+                event = json.loads(outputs["event"][0])
+                yield event, outputs[output]
         if is_over or self._is_cancelled():
             raise Cancelled
-
-
-def _require(is_whole: bool, model: str) -> None:
-    if not is_whole:
-        raise Incomplete(model)
+        if event["event"] != last:
+            raise Incomplete(model)
 
 
 def _part(
