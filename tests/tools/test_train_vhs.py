@@ -117,7 +117,8 @@ def test_a_mirrored_film_measures_the_same(graph):
         straight = graph.folds(film.picture).points(width, height).mean(0)
         mirrored = graph.folds(film.picture[:, ::-1].copy()).points(width, height).mean(0)
         mirrored[:, 0] = width - mirrored[:, 0]
-        assert np.linalg.norm(straight - mirrored, axis=1).mean() < 0.01 * width
+        # Each fold looks at both; only an odd margin about the picture lies otherwise.
+        assert np.linalg.norm(straight - mirrored, axis=1).max() < 0.003 * width
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -305,8 +306,11 @@ def test_both_ends_of_the_six_vertebrae_are_decoded_with_one_count():
     maps[:, VERTEBRA_B] = torch.logaddexp(peak(128, caudal), peak(128, caudal - unit, -1.0))
     edges = torch.stack([peak(64, (cranial + unit * (edge - 3)) / 2) for edge in range(EDGES)])
     edges[6] = peak(64, (cranial + unit * 4) / 2)  # one edge is taken for the next
+    edges = edges.repeat(FOLDS, 1, 1, 1)
+    for edge in range(5, EDGES):  # and one opinion passes over a vertebra
+        edges[0, edge] = peak(64, (cranial + unit * (edge - 3.8)) / 2)
     alone, _ = decode(maps[None])
-    joint, shares = decode_jointly(maps[None], edges.repeat(1, FOLDS, 1, 1, 1))
+    joint, shares = decode_jointly(maps[None], edges[None])
     np.testing.assert_allclose(alone[0, :, VERTEBRA_A, 0] * 128, cranial - unit, atol=0.1)
     np.testing.assert_allclose(joint[0, :, VERTEBRA_A, 0] * 128, cranial, atol=0.1)
     np.testing.assert_allclose(joint[0, :, VERTEBRA_B, 0] * 128, caudal, atol=0.1)

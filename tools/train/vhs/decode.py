@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gateway.imaging.vhs.landmarks import VERTEBRA_A, VERTEBRA_B, VERTEBRAL_SPAN
+from tools.train.vhs.layout import EDGES
 
 REACH = 3.5
 """Cells on either side of the peak's that the mean is taken over: a window of 7×7."""
@@ -15,11 +16,16 @@ CANDIDATES = 5
 """Highest peaks of a map that may be the true one."""
 PEAK_CELLS = 5
 """Side of the square in which a peak is the highest."""
-SPACED = slice(3, 11)
-"""Of the vertebrae's edges: T4's to T11's, between which a vertebra is about as long as in T4 to T9."""
-LAST_DISC = 0.975
-"""|AB| / 6 in lengths from edge to edge: B is the end of T9's body, before the disc that follows."""
-TOLERANCE = 0.05
+RELATIVE_LENGTHS = 1.005 * 1.014 ** (torch.arange(EDGES - 1) - 4.0)
+"""From edge to edge of T1 to T13, in |AB| / 6: each vertebra is a little longer than the one before."""
+SPANS = (2, 3)
+"""Vertebrae from one edge to another that tell a length: of fewer, errors of both edges weigh more; of more,
+those that are counted wrongly somewhere, or not seen."""
+CERTAINTY_POWER = 4
+"""Of the product of both edges' shares, the weight of a span: what is in doubt hardly counts."""
+QUANTILE = 0.6
+"""Of the spans' lengths, by weight: a vertebra that is passed over shortens spans, nothing lengthens them."""
+TOLERANCE = 0.03
 """Deviation of |AB| / 6 from the length that the edges tell, as a share of it."""
 
 _NOTHING = 1e-9
@@ -63,13 +69,13 @@ def decode_jointly(maps: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     maps
-        Logits of the landmarks, float32 (N, 5, 7, rows, columns), rows = columns.
+        Logits of the landmarks, float32 (N, K, 7, rows, columns), rows = columns: K opinions on a picture.
     edges
-        Logits of the vertebrae's cranial edges, float32 (N, 5, 14, rows / 2, columns / 2).
+        Logits of the vertebrae's cranial edges, float32 (N, K, 14, rows / 2, columns / 2).
 
     Returns
     -------
-    As of `decode`: (N, 5, 7, 2) and (N, 5, 7).
+    As of `decode`: (N, K, 7, 2) and (N, K, 7).
     """
     distributions = _distributions(maps)
     points, shares = _highest(distributions, REACH)
@@ -77,7 +83,7 @@ def decode_jointly(maps: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
     candidates = _around(ends, _candidates(ends), REACH)
     a, b = (candidates.points[..., end, :, :] for end in (0, 1))
     apart = (a.unsqueeze(-2) - b.unsqueeze(-3)).square().sum(-1).sqrt() / VERTEBRAL_SPAN
-    expected = LAST_DISC * _edge_to_edge(edges)[..., None, None]
+    expected = _vertebra_length(edges)[:, None, None, None]
     likely = candidates.shares.clamp(min=_NOTHING).log()
     score = likely[..., 0, :, None] + likely[..., 1, None, :]
     score = score - 0.5 * ((apart / expected - 1) / TOLERANCE).square()
@@ -92,14 +98,23 @@ def decode_jointly(maps: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _edge_to_edge(edges: Tensor) -> Tensor:
-    """Give the usual length from a vertebra's edge to the next one's as a fraction of the side, (N, 5).
+def _vertebra_length(edges: Tensor) -> Tensor:
+    """Give |AB| / 6 as a fraction of the side, (N,), by what all opinions say of the edges.
 
-    A wrong count spoils one of the lengths, which is left out.
+    Each span is as long as the share of it that one vertebra has tells; their quantile by weight is not
+    moved by those where an opinion loses count.
     """
-    found = _highest(_distributions(edges[..., SPACED, :, :]), EDGE_REACH).points
-    lengths = (found[..., 1:, :] - found[..., :-1, :]).square().sum(-1).sqrt()
-    return lengths.sort(-1).values[..., 2:-2].mean(-1).clamp(min=_NOTHING)
+    found = _highest(_distributions(edges), EDGE_REACH)
+    each = []
+    for span in SPANS:
+        apart = (found.points[..., span:, :] - found.points[..., :-span, :]).square().sum(-1).sqrt()
+        certain = found.shares[..., span:] * found.shares[..., :-span]
+        each.append((apart / RELATIVE_LENGTHS.unfold(0, span, 1).sum(-1), certain.pow(CERTAINTY_POWER)))
+    lengths, weights = (torch.cat([pair[part].flatten(1) for pair in each], 1) for part in (0, 1))
+    lengths, order = lengths.sort(-1)
+    until = weights.gather(-1, order).cumsum(-1)
+    reached = (until >= QUANTILE * until[:, -1:]).float().argmax(-1, keepdim=True)
+    return lengths.gather(-1, reached)[:, 0].clamp(min=_NOTHING)
 
 
 def _distributions(maps: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ DISTANCE_WEIGHT = 20.0
 """Of the mean distance as a fraction of the side."""
 DECODED_WEIGHT = 100.0
 """Likewise, where points are decoded as in the graph: at the end of a training, this is what counts."""
-RATIO_WEIGHT = 0.1
+RATIO_WEIGHT = 0.3
 """Of |log(VHS / true VHS)|, beside distances as fractions of the side."""
 ABSENT_WEIGHT = 0.05
 VALIDITY_WEIGHT = 0.5

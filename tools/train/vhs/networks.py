@@ -11,9 +11,8 @@ CHANNELS = (32, 64, 96, 128)
 """Of the features at strides 4, 8, 16 and 32."""
 DECODER_CHANNELS = (96, 64, 48)
 """Of a fold's way back up at strides 32, 16 and 8."""
-MIRRORED = (1, 3)
-"""Folds that look at the mirrored square. As all share one trunk, they would else share its doubts, too, and
-their spread would be small where all are wrong."""
+VIEWS = 2
+"""What each fold looks at: the square, and the square mirrored."""
 
 
 class Wide(nn.Module):  # type: ignore[misc]
@@ -107,15 +106,29 @@ class LandmarkNetwork(nn.Module):  # type: ignore[misc]
         ]
 
     def forward(self, letterbox: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Give landmarks (N, 5, 7, 2), peaks (N, 5, 7) and validity (N, 5) of squares (N, 1, 512, 512)."""
-        views = self.trunk(letterbox), self.trunk(letterbox.flip(-1))
-        answers = [fold(*views[number in MIRRORED]) for number, fold in enumerate(self.folds)]
+        """Give landmarks (N, 5, 7, 2), peaks (N, 5, 7) and validity (N, 5) of squares (N, 1, 512, 512).
+
+        A fold's answer is the mean of what it makes of the square and of the square mirrored, weighed by
+        the squares of the peaks: where both are sure they agree, and where not, one has mostly lost count.
+        """
+        views = torch.stack([letterbox, letterbox.flip(-1)], 1).flatten(0, 1)
+        features = self.trunk(views)
+        answers = [fold(*features) for fold in self.folds]
         edges = [guide(last)[:, 1:] for guide, (_, _, last) in zip(self.guides, answers, strict=True)]
-        maps = torch.stack([maps for maps, _, _ in answers], 1)
-        landmarks, peaks = decode_jointly(maps, torch.stack(edges, 1))
-        is_mirrored = torch.tensor([[[number in MIRRORED, False]] for number in range(FOLDS)])
+        opinions = decode_jointly(
+            _opinions([maps for maps, _, _ in answers]).flatten(1, 2), _opinions(edges).flatten(1, 2)
+        )
+        landmarks, peaks = (each.unflatten(1, (VIEWS, FOLDS)) for each in opinions)
+        is_mirrored = torch.tensor([[[False, False]], [[True, False]]])[:, None]
         landmarks = torch.where(is_mirrored, 1 - landmarks, landmarks)
-        return landmarks, peaks, torch.stack([validity for _, validity, _ in answers], 1)
+        weights = peaks.square().clamp(min=1e-6).unsqueeze(-1)
+        validity = _opinions([validity for _, validity, _ in answers])
+        return (landmarks * weights).sum(1) / weights.sum(1), peaks.mean(1), validity.mean(1)
+
+
+def _opinions(answers: list[Tensor]) -> Tensor:
+    """Sort what each fold makes of a batch, (2 N, ...), view after view of each picture: (N, 2, 5, ...)."""
+    return torch.stack(answers, 1).unflatten(0, (-1, VIEWS))
 
 
 def own_blocks(rows: Tensor, blocks: int) -> list[Tensor]:

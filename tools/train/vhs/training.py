@@ -15,7 +15,7 @@ from tools.train.vhs.others import real_negatives
 
 logger = logging.getLogger(__name__)
 
-MODEL_VERSION = "v0.6.0"
+MODEL_VERSION = "v0.7.0"
 HELD_OUT_SEED = 0
 """Of the films to measure on: the same for every training, so that two can be compared. No training draws
 any of them, as their purposes are part of their seeds."""
