@@ -107,8 +107,8 @@ class Settings(BaseSettings):
     )
     vhs_models: int = Field(5, ge=1, description="`models_loaded` of /v3/health when all is well")
     vhs_pop: bool = Field(
-        False,
-        description="Measure photos of screens; off until VHS through a photo is near enough to the film's",
+        True,
+        description="Measure films through photos of screens; off, such photos get code 7",
     )
     vhs_pop_models: int = Field(5, ge=1, description="`pop_models_loaded` of /v3/health when all is well")
     vhs_pop_sessions: int = Field(

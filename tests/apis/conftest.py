@@ -204,7 +204,7 @@ def vhs_api(vhs_triton, database, ledger, clock, canary, no_environment, tmp_pat
     made = []
 
     def make(heartbeat_seconds=15.0, **changes):
-        settings = Settings(data_dir=tmp_path, **{"vhs_pop": True, **changes})
+        settings = Settings(data_dir=tmp_path, **changes)
         instance = Instance(settings, vhs_triton, database, canary, NoJobs(), Admissions())
         charges = Charges(ledger, model_version=settings.vhs_model_version)
         admission = instance.admissions.of("vhs", in_flight=settings.vhs_in_flight)

@@ -45,7 +45,7 @@ async def gateways(databases, vhs_triton, canary, no_environment, tmp_path, aioh
     with contextlib.ExitStack() as stack:
         clients = []
         for number, database in enumerate(databases):
-            settings = Settings(data_dir=tmp_path / str(number), vhs_pop=True)
+            settings = Settings(data_dir=tmp_path / str(number))
             instance = Instance(settings, vhs_triton, database, canary, NoJobs(), Admissions())
             pipeline = Pipeline(vhs_triton, instance.admissions.of("vhs", in_flight=4))
             ledger = Ledger(database, settings.data_dir / "voids")

@@ -23,14 +23,13 @@ def _triton_is_installed():
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory) -> Iterator[Instance]:
-    """A running instance that takes any radiograph for a chest film, and photos of screens.
+    """A running instance that takes any radiograph for a chest film.
 
     Its processes are not to be killed.
     """
     running = Instance(
         tmp_path_factory.mktemp("instance"),
         chest_xray_gate="0",
-        vhs_pop="1",
         maisi_quality_tries="1",
     )
     running.start()

@@ -44,7 +44,7 @@ async def running_instance(data_dir: Path, **settings: str) -> AsyncIterator[Ins
     Parameters
     ----------
     settings
-        Further settings: `vhs_pop="1"` is the variable RADGATE_VHS_POP.
+        Further settings: `peers_file="/peers.json"` is the variable RADGATE_PEERS_FILE.
     """
     names = (
         "PORT", "CHEST_XRAY_PORT", "ACR_PORT", "MAISI_PORT", "ADMIN_PORT", "TRITON_GRPC_PORT",

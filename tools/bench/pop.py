@@ -68,7 +68,7 @@ def _photo(rng: np.random.Generator) -> bytes:
 
 async def _bench(photos: Sequence[bytes], folder: Path, rounds: int) -> dict[str, Any]:
     async with contextlib.AsyncExitStack() as stack:
-        instance = await stack.enter_async_context(running_instance(folder / "instance", vhs_pop="1"))
+        instance = await stack.enter_async_context(running_instance(folder / "instance"))
         headers = {"x-api-key": await api_key(instance), "Content-Type": "application/json"}
         session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
         triton = await stack.enter_async_context(InferenceServerClient(instance.triton_url))

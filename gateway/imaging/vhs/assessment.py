@@ -42,6 +42,10 @@ GOOD_BELOW = 0.008
 MAX_DISAGREEMENT = 0.05
 """Distance of two folds on a landmark of VHS, same fraction, beyond which a person has to look."""
 
+PHOTO_MAX_VHS_SD = 0.15
+"""Standard deviation of the folds' VHS through a photo, half of what a photo may take from a measurement;
+beyond it the photo shows too little, and another one is taken more easily than a film."""
+
 
 class View(NamedTuple):
     """The picture that the network saw."""
@@ -136,7 +140,7 @@ def _measured(judged: Assessment, reading: _Reading, view: View) -> Assessment:
     if fault := spine_fault(reading.points, reading.is_found, view.long_side):
         return replace(seen, result_code=NOT_MEASURABLE, fault=fault)
     measured = measure(reading.points)
-    if fault := heart_fault(reading.points, measured):
+    if fault := heart_fault(reading.points, measured) or _photo_fault(reading, view):
         return replace(seen, result_code=NOT_MEASURABLE, fault=fault)
     fault = vlas_fault(
         reading.points,
@@ -157,6 +161,13 @@ def _measured(judged: Assessment, reading: _Reading, view: View) -> Assessment:
         vhs_sd=reading.vhs_sd,
         fault=fault,
     )
+
+
+def _photo_fault(reading: _Reading, view: View) -> str | None:
+    """Say why VHS cannot be told through a photo of a screen."""
+    if not view.pop_detected or reading.vhs_sd <= PHOTO_MAX_VHS_SD:
+        return None
+    return f"the folds' VHS differs by {reading.vhs_sd:.2f}, at most {PHOTO_MAX_VHS_SD} through a photo"
 
 
 def tier_of(spread: float) -> str:

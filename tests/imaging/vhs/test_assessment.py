@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.imaging.vhs.assessment import View, assess, tier_of
+from gateway.imaging.vhs.assessment import PHOTO_MAX_VHS_SD, View, assess, tier_of
 from gateway.imaging.vhs.folds import Folds
 from gateway.imaging.vhs.landmarks import HEART_BOTTOM, HEART_LEFT, HEART_RIGHT, HEART_TOP, LANDMARKS, VLAS
 from gateway.imaging.vhs.result import GOOD, OPTIMAL, REVIEW, Assessment
-from tests.imaging.vhs.hearts import FRAME, VHS, VIEW, VLAS_LENGTH, fanned, folds_of, heart, moved
+from tests.imaging.vhs.hearts import FRAME, UNIT_PX, VHS, VIEW, VLAS_LENGTH, fanned, folds_of, heart, moved
 
 SURE = folds_of(heart(), offsets=fanned(0.001))
 NO_NUMBERS = ("vhs", "vlas", "spread", "vhs_sd")
@@ -204,6 +204,29 @@ def test_a_photo_of_a_screen_is_told_and_measured_with_its_aspect():
     assert answer.vhs == pytest.approx(VHS, abs=1e-3)
     failed = assess(SURE, View(1000, 800, pop_detected=True, perspective_failed=True))
     assert (failed.result_code, failed.pop_detected) == (7, True)
+
+
+def apart(vhs_sd):
+    """Folds that see the apex so far apart along the long axis that their VHS has this standard deviation."""
+    points = heart()
+    axis = points[HEART_BOTTOM] - points[HEART_TOP]
+    steps = np.linspace(-1, 1, 5)
+    offsets = np.zeros((5, len(LANDMARKS), 2))
+    offsets[:, HEART_BOTTOM] = (
+        (steps / steps.std())[:, np.newaxis] * axis / np.hypot(*axis) * vhs_sd * UNIT_PX
+    )
+    return folds_of(points, offsets=offsets)
+
+
+@pytest.mark.parametrize(("vhs_sd", "code"), [(PHOTO_MAX_VHS_SD - 0.005, 1), (PHOTO_MAX_VHS_SD + 0.01, 5)])
+def test_a_photo_that_the_folds_measure_differently_is_not_measured_and_a_film_is(vhs_sd, code):
+    photo, film = (assess(apart(vhs_sd), VIEW._replace(pop_detected=photo)) for photo in (True, False))
+    assert (photo.result_code, photo.pop_detected) == (code, True)
+    assert (photo.vhs is None) == (code == 5)
+    assert photo.fault == (
+        None if code == 1 else "the folds' VHS differs by 0.16, at most 0.15 through a photo"
+    )
+    assert (film.result_code, film.vhs_sd) == (1, pytest.approx(vhs_sd, abs=0.001))
 
 
 def test_the_view_is_read_from_the_header():
