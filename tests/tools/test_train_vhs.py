@@ -85,10 +85,9 @@ def test_metadata_names_the_version_and_the_folds():
 def test_keeps_its_bars_on_drawn_films_of_other_seeds(graph, style):
     figures = evaluate.figures_of([graph.read(film) for film in films(40, style)])
     assert figures["measured"] >= 38
-    # Wider than the aims of 0.6 and 0.15 for so few films; the model card says how far they are met.
-    assert figures["radial_error_percent"] <= 0.7
-    assert figures["vlas_mae"] <= 0.2
-    assert figures["vhs_mae"] <= 0.25
+    assert figures["radial_error_percent"] <= 0.6
+    assert figures["vlas_mae"] <= 0.15
+    assert figures["vhs_mae"] <= 0.15
     assert figures["vhs_within_half"] >= 0.9
 
 
@@ -96,8 +95,8 @@ def test_vhs_of_closely_cropped_films_survives_a_wrong_count(graph):
     generator = np.random.default_rng(SEED)
     figures = evaluate.figures_of([graph.read(evaluate.cropped(film, generator)) for film in films(30)])
     assert figures["measured"] >= 28
-    # 0.17; 0.72 when each end of the six vertebrae was decoded alone.
-    assert figures["vhs_mae"] <= 0.35
+    # 0.10; 0.17 when a vertebra was as long as one opinion said, 0.72 when each end was decoded alone.
+    assert figures["vhs_mae"] <= 0.15
 
 
 def test_errs_more_where_it_is_less_sure(graph):
@@ -117,8 +116,8 @@ def test_a_mirrored_film_measures_the_same(graph):
         straight = graph.folds(film.picture).points(width, height).mean(0)
         mirrored = graph.folds(film.picture[:, ::-1].copy()).points(width, height).mean(0)
         mirrored[:, 0] = width - mirrored[:, 0]
-        # Each fold looks at both; only an odd margin about the picture lies otherwise.
-        assert np.linalg.norm(straight - mirrored, axis=1).max() < 0.003 * width
+        # Each fold looks at both. With two folds that looked at the mirrored film only, 0.001 to 0.002.
+        assert np.linalg.norm(straight - mirrored, axis=1).max() < 1e-5 * width
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -316,6 +315,17 @@ def test_both_ends_of_the_six_vertebrae_are_decoded_with_one_count():
     np.testing.assert_allclose(joint[0, :, VERTEBRA_B, 0] * 128, caudal, atol=0.1)
     np.testing.assert_allclose(shares[0, :, VERTEBRA_A], 1 / (1 + np.exp(0.3)), atol=0.02)
     np.testing.assert_array_equal(joint[0, :, :VERTEBRA_A], alone[0, :, :VERTEBRA_A])
+
+
+def test_of_two_views_the_surer_one_counts_more():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    from tools.train.vhs.networks import of_both_views
+
+    seen, mirrored = torch.tensor([0.2, 0.4]), torch.tensor([1 - 0.3, 0.6])
+    landmarks = torch.stack([seen, mirrored])[None, :, None, None].expand(1, 2, FOLDS, len(LANDMARKS), 2)
+    peaks = torch.tensor([0.9, 0.3])[None, :, None, None].expand(1, 2, FOLDS, len(LANDMARKS))
+    np.testing.assert_allclose(of_both_views(landmarks, peaks)[0, 4, 6], [0.21, 0.42], atol=1e-6)
+    np.testing.assert_allclose(of_both_views(landmarks, 0 * peaks)[0, 4, 6], [0.25, 0.5], atol=1e-6)
 
 
 def test_loss_falls_towards_the_truth():

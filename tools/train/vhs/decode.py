@@ -101,8 +101,8 @@ def decode_jointly(maps: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
 def _vertebra_length(edges: Tensor) -> Tensor:
     """Give |AB| / 6 as a fraction of the side, (N,), by what all opinions say of the edges.
 
-    Each span is as long as the share of it that one vertebra has tells; their quantile by weight is not
-    moved by those where an opinion loses count.
+    Each span tells a length by how many vertebrae it holds. Their quantile by weight is not moved by the few
+    spans in which an opinion loses count.
     """
     found = _highest(_distributions(edges), EDGE_REACH)
     each = []

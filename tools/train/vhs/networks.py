@@ -108,8 +108,7 @@ class LandmarkNetwork(nn.Module):  # type: ignore[misc]
     def forward(self, letterbox: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Give landmarks (N, 5, 7, 2), peaks (N, 5, 7) and validity (N, 5) of squares (N, 1, 512, 512).
 
-        A fold's answer is the mean of what it makes of the square and of the square mirrored, weighed by
-        the squares of the peaks: where both are sure they agree, and where not, one has mostly lost count.
+        Of everything a fold's answer is the mean of what it makes of the square and of the square mirrored.
         """
         views = torch.stack([letterbox, letterbox.flip(-1)], 1).flatten(0, 1)
         features = self.trunk(views)
@@ -119,11 +118,27 @@ class LandmarkNetwork(nn.Module):  # type: ignore[misc]
             _opinions([maps for maps, _, _ in answers]).flatten(1, 2), _opinions(edges).flatten(1, 2)
         )
         landmarks, peaks = (each.unflatten(1, (VIEWS, FOLDS)) for each in opinions)
-        is_mirrored = torch.tensor([[[False, False]], [[True, False]]])[:, None]
-        landmarks = torch.where(is_mirrored, 1 - landmarks, landmarks)
-        weights = peaks.square().clamp(min=1e-6).unsqueeze(-1)
         validity = _opinions([validity for _, validity, _ in answers])
-        return (landmarks * weights).sum(1) / weights.sum(1), peaks.mean(1), validity.mean(1)
+        return of_both_views(landmarks, peaks), peaks.mean(1), validity.mean(1)
+
+
+def of_both_views(landmarks: Tensor, peaks: Tensor) -> Tensor:
+    """Turn the mirrored view's landmarks back, and give the mean of both views, (N, 5, 7, 2).
+
+    It is weighed by the squares of the peaks: where both views are sure they agree, and where not, one has
+    mostly lost count.
+
+    Parameters
+    ----------
+    landmarks
+        (N, 2, 5, 7, 2), fractions of the side, the mirrored view last.
+    peaks
+        (N, 2, 5, 7).
+    """
+    is_mirrored = torch.tensor([[[False, False]], [[True, False]]])[:, None]
+    landmarks = torch.where(is_mirrored, 1 - landmarks, landmarks)
+    weights = peaks.square().clamp(min=1e-6).unsqueeze(-1)
+    return (landmarks * weights).sum(1) / weights.sum(1)
 
 
 def _opinions(answers: list[Tensor]) -> Tensor:
